@@ -1,0 +1,22 @@
+"""refclip: CLIP and the CLIP-based anomaly detectors, in plain array code, checked against open_clip."""
+
+from refclip.backend import to_device, to_numpy
+from refclip.checkpoint import WeightsError
+from refclip.clip import CLIP, encode_image, encode_text, encode_tokens, encode_windows, similarity
+from refclip.transformer import Dual
+from refclip.weights import load
+
+__version__ = "0.1.0"
+__all__ = [
+    "CLIP",
+    "Dual",
+    "WeightsError",
+    "encode_image",
+    "encode_text",
+    "encode_tokens",
+    "encode_windows",
+    "load",
+    "similarity",
+    "to_device",
+    "to_numpy",
+]

@@ -1,0 +1,84 @@
+"""A batch split over threads, BLAS held to one thread each.
+
+For a batch this beats BLAS's own threads by 10 to 15%: the work between the matrix products (softmax, GELU, layer norm)
+is then parallel too, and each thread's temporaries stay in its own core's cache. NumPy releases Python's lock inside
+its loops, so threads suffice.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from refclip.backend import Array, on_host, xp_of
+
+
+@functools.cache
+def blas() -> Any:
+    """The BLAS libraries of this process. Looking them up takes a millisecond or more, so it is done once."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def default_threads() -> int:
+    """Processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def map_batch(f: Callable[..., Any], *arrays: Array, size: int = 1, threads: int | None = None) -> Any:
+    """f(*arrays), computed in pieces along the first axis.
+
+    Parameters
+    ----------
+    f : callable
+        Takes arrays with a first axis of length b, returns an array, or nested tuples and dicts of arrays, each with a
+        first axis of length b. It must treat the items of a batch independently.
+    *arrays : array [b, ...]
+    size : int
+        Items in one piece. Small pieces stay in cache; a piece below about 50 rows wastes BLAS.
+    threads : int, optional
+        At most this many at a time; all available processors by default.
+
+    Returns
+    -------
+    The results, concatenated along the first axis.
+    """
+    b = arrays[0].shape[0]
+    pieces = -(-b // size)
+    if pieces <= 1:
+        return f(*arrays)
+    spans = [slice(i, i + size) for i in range(0, b, size)]
+    return join(map_jobs(lambda span: f(*(a[span] for a in arrays)), spans, arrays[0], threads))
+
+
+def map_jobs(f: Callable[[Any], Any], jobs: Sequence[Any], like: Array, threads: int | None = None) -> list[Any]:
+    """[f(job) for job in jobs], over threads if `like`, an array the jobs work on, lives on the host."""
+    threads = min(default_threads() if threads is None else threads, len(jobs))
+    if threads <= 1 or not on_host(like):
+        return [f(job) for job in jobs]
+    with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(f, jobs))
+
+
+def join(parts: list[Any]) -> Any:
+    """Concatenate the arrays inside equally built results along their first axis."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {key: join([part[key] for part in parts]) for key in first}
+    if isinstance(first, tuple):
+        joined = [join([part[i] for part in parts]) for i in range(len(first))]
+        return type(first)(*joined) if hasattr(first, "_fields") else tuple(joined)
+    if first is None:
+        return None
+    return xp_of(first).concatenate(parts)
+
+
+def even(items: int, most: int, pieces: int) -> int:
+    """Items in one piece: at most `most`, and few enough that each of `pieces` threads gets its share."""
+    count = max(-(-items // most), min(pieces, items), 1)
+    count = -(-count // pieces) * pieces if count < items else count  # a multiple, so that no thread idles at the end
+    return -(-items // count)

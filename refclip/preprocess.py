@@ -1,0 +1,440 @@
+"""From a picture file to the pixels that the image tower reads, and from a map back to the picture.
+
+The steps are open_clip's, and a PIL image gives its pixels bit for bit: resize in the picture's own mode with
+Pillow (antialiased), crop the centre, *then* convert to RGB, scale to 0..1, normalise by mean and deviation.
+
+Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``, its centre is ``i + 0.5``
+(``align_corners=False``). So one factor and one offset a side lead from the picture to the model's frame, at
+any resolution of a map on it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
+OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
+
+# A strip of 1 x 100,000 with its short side brought to 224 has 5 billion pixels, of which the crop keeps
+# 50,000. The limit is where Pillow by default takes a picture for a decompression bomb: 360 MB, or 1:1,780 at
+# 224 pixels.
+MAX_RESIZED_PIXELS = 89_478_485
+
+_RESIZES = ("shortest", "longest", "squash")
+_FILTERS = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_UPRIGHT = {  # EXIF orientation -> what brings the picture upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message says which, what was found and expected, and what to do."""
+
+
+class Preprocess(NamedTuple):
+    """What a model wants done to a picture.
+
+    ``resize`` is open_clip's ``resize_mode``: ``"shortest"`` brings the short side to size and crops the
+    centre, ``"squash"`` gives up the aspect ratio, ``"longest"`` brings the long side to size and pads with
+    zeros. One difference: for a size that is not square, open_clip's "shortest" is bicubic whatever
+    ``interpolation`` says.
+    """
+
+    size: tuple[int, int]  # (H, W)
+    resize: str = "shortest"
+    interpolation: str = "bicubic"  # or "bilinear"; Pillow's, which antialias
+    mean: tuple[float, float, float] = OPENAI_MEAN
+    std: tuple[float, float, float] = OPENAI_STD
+
+
+class Geometry(NamedTuple):
+    """Where the model's frame lies on a picture: what leads a map back, and a mask there."""
+
+    original: tuple[int, int]  # (H0, W0) of the picture given to `preprocess`
+    resized: tuple[int, int]  # (H1, W1) after the resize
+    corner: tuple[int, int]  # (top, left) of the frame in the resized picture; negative where it was padded
+    size: tuple[int, int]  # (H, W) of the frame
+
+
+def preprocess(
+    images: Image.Image | np.ndarray | Sequence[Image.Image | np.ndarray], config: Preprocess
+) -> tuple[np.ndarray, tuple[Geometry, ...]]:
+    """Resize, crop and normalise pictures.
+
+    Parameters
+    ----------
+    images
+        One picture or a sequence of ``b``, sizes may differ: PIL images of any mode that Pillow brings to
+        RGB, or uint8 arrays ``[H0, W0, 3]`` (RGB) or ``[H0, W0]`` (grey). An array ``[b, H0, W0, 3]`` is a
+        sequence.
+    config
+        What the model wants.
+
+    Returns
+    -------
+    pixels : numpy.ndarray
+        float32 ``[b, 3, H, W]``, C-contiguous.
+    geometries : tuple of Geometry
+        One a picture.
+
+    Raises
+    ------
+    ImageError
+        A picture is empty, cannot be decoded or converted, or is too elongated (``MAX_RESIZED_PIXELS``).
+    TypeError
+        A picture is neither a PIL image nor a uint8 array of a known shape.
+    ValueError
+        ``config`` holds an unknown value.
+    """
+    levels = _normalised_levels(config)
+    if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
+        images = [images]
+    if isinstance(images, str | bytes) or not isinstance(images, Sequence | np.ndarray):
+        raise TypeError(
+            f"images is {type(images).__name__}; expected PIL images or arrays: files need read_image"
+        )
+    pixels = np.empty((len(images), 3, *config.size), dtype=np.float32)  # [b, 3, H, W]
+    geometries = []
+    for i, given in enumerate(images):
+        name = f"images[{i}]"
+        image = _as_pil(given, name)
+        geometry = _place((image.height, image.width), config, name)
+        rgb = _frame(image, geometry, config, name)  # [H, W, 3]
+        for channel in range(3):
+            pixels[i, channel] = levels[channel][rgb[:, :, channel]]
+        geometries.append(geometry)
+    return pixels, tuple(geometries)
+
+
+def read_image(path: str | os.PathLike[str], *, exif: bool = True, sixteen_bit: str = "scale") -> Image.Image:
+    """Read the first frame of a picture file, whole or not at all.
+
+    ======================  ===========================================  ====================================
+    file                    by default                                   ``exif=False, sixteen_bit="clip"``
+    ======================  ===========================================  ====================================
+    8 bits a channel        what ``PIL.Image.open`` gives, mode kept     the same
+    EXIF orientation        applied, and the metadata for it dropped     not applied (Pillow turns TIFF still)
+    grey, 16 bits           ``L``: value / 257, rounded                  mode kept; RGB will clip at 255
+    grey, 32-bit integers   the same if within 0..65535, else an error   mode kept; RGB will clip at 255
+    grey, floats            ``L``: value x 255 in 0..1, else an error    mode kept; RGB will clip at 255
+    colour, 16 bits         what Pillow gives: the upper 8 bits          the same
+    GIF, TIFF, WebP ...     the first frame                              the same
+    ======================  ===========================================  ====================================
+
+    The right column is what open_clip's users get. Clipping turns nearly every 16-bit picture white without a
+    word, so it has to be asked for. The scale is the file type's range and not the picture's content, so that
+    the pictures of a series stay comparable; a 12-bit camera's values in 16-bit files come out dark: scale
+    such data yourself and pass arrays. Damage that a format cannot detect (a flipped bit in JPEG data) stays
+    undetected, and EXIF data that cannot be read count as none.
+
+    Parameters
+    ----------
+    path
+        A regular file.
+    exif
+        Whether to turn the picture as its EXIF orientation says.
+    sixteen_bit
+        ``"scale"`` or ``"clip"``: what becomes of more than 8 bits of grey.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Decoded, and independent of the file.
+
+    Raises
+    ------
+    ImageError
+        The file is missing, empty, no picture, truncated, damaged or too large (Pillow's
+        ``MAX_IMAGE_PIXELS``).
+    """
+    if sixteen_bit not in ("scale", "clip"):
+        raise ValueError(f"sixteen_bit is {sixteen_bit!r}; expected 'scale' or 'clip'")
+    name = os.fspath(path)
+    try:
+        found = os.stat(name)
+        if not stat.S_ISREG(found.st_mode):  # a pipe would block on opening
+            kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+            raise ImageError(f"{name}: is {kind}; expected a picture file: pass the path of one")
+        if found.st_size == 0:
+            raise ImageError(f"{name}: is empty (0 bytes); expected a picture: copy or download it again")
+        with open(name, "rb") as file:
+            image = _decode(file, name)
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be opened ({error.strerror}); expected a readable file") from error
+    if sixteen_bit == "scale" and (image.mode in ("I", "F") or image.mode.startswith("I;16")):
+        image = _to_eight_bits(image, name)
+    turn = _UPRIGHT.get(_orientation(image)) if exif else None
+    if turn is not None:
+        image = image.transpose(turn)
+        for key in ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"):
+            image.info.pop(key, None)  # the next reader of this metadata would turn the picture again
+    return image
+
+
+def to_original(map: np.ndarray, geometry: Geometry, fill: float = np.nan) -> np.ndarray:
+    """Lay a map over the original picture: at each of its pixels, the map's value at the pixel's centre.
+
+    Between the centres of its cells the map is bilinear, beyond the outermost it is held. Shrinking does not
+    average: a score belongs to a place, and the answer to "what did the model say here" must not sink because
+    the picture is small. (So does PyTorch's ``interpolate``; Pillow's bilinear resize averages when it
+    shrinks.)
+
+    Parameters
+    ----------
+    map
+        ``[h, w]`` of any resolution (the patch grid, the model's pixels ...), covering the model's whole
+        frame.
+    geometry
+        From :func:`preprocess`.
+    fill
+        Value of the pixels that the crop left out: the model never saw them.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[H0, W0]``, float32 (float64 if ``map`` is).
+    """
+    map = np.asarray(map)
+    if map.ndim != 2 or map.size == 0:
+        raise ValueError(f"map has shape {list(map.shape)}; expected [h, w], one map at a time")
+    map = map.astype(np.float64 if map.dtype == np.float64 else np.float32, copy=False)
+    y_seen, y0, y1, wy = _neighbours(map.shape[0], geometry, axis=0)
+    x_seen, x0, x1, wx = _neighbours(map.shape[1], geometry, axis=1)
+    wy, wx = wy[:, None].astype(map.dtype), wx.astype(map.dtype)
+    rows = map[y0] * (1 - wy) + map[y1] * wy  # [rows seen, w]
+    values = rows[:, x0] * (1 - wx) + rows[:, x1] * wx  # [rows seen, columns seen]
+    out = np.full(geometry.original, fill, dtype=map.dtype)  # [H0, W0]
+    out[y_seen, x_seen] = values
+    return out
+
+
+def to_model(mask: np.ndarray, geometry: Geometry, how: str = "nearest") -> np.ndarray:
+    """Bring a ground-truth mask into the model's frame, to evaluate at the model's resolution.
+
+    Parameters
+    ----------
+    mask
+        ``[H0, W0]``, bool or numbers, of the picture's own size.
+    geometry
+        From :func:`preprocess`.
+    how
+        ``"nearest"``: the mask at the centre of each pixel of the frame, in the mask's type; thin defects may
+        vanish. ``"box"``: float32, the mask's mean over each pixel: ``> 0`` keeps every defect, ``>= 0.5``
+        its area.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``[H, W]``; zero where the frame was padded.
+    """
+    mask = np.asarray(mask)
+    if mask.shape != geometry.original:
+        raise ValueError(
+            f"mask has shape {list(mask.shape)}; expected {list(geometry.original)}, the picture's: was the "
+            "picture turned by EXIF (see read_image) and the mask not?"
+        )
+    if how not in ("nearest", "box"):
+        raise ValueError(f"how is {how!r}; expected 'nearest' or 'box'")
+    if how == "box":
+        rows, columns = _overlaps(geometry, axis=0), _overlaps(geometry, axis=1)
+        return (rows @ mask.astype(np.float64) @ columns.T).astype(np.float32)  # [H, W]
+    for axis in (0, 1):
+        size, original = geometry.size[axis], geometry.original[axis]
+        at = (np.arange(size) + 0.5 + geometry.corner[axis]) * original / geometry.resized[axis]
+        inside = np.expand_dims((at >= 0) & (at < original), 1 - axis).astype(mask.dtype)
+        mask = mask.take(np.clip(at, 0, original - 1).astype(int), axis) * inside  # [H, W0], then [H, W]
+    return mask
+
+
+def _normalised_levels(config: Preprocess) -> np.ndarray:
+    """The 256 float32 values that each channel can take: normalising is a look-up.
+
+    The operations and their order are open_clip's (divide by 255, subtract, divide), so are the roundings.
+    """
+    if len(config.size) != 2 or min(config.size) < 1:
+        raise ValueError(f"size is {config.size}; expected (H, W), both at least 1")
+    if config.resize not in _RESIZES:
+        raise ValueError(f"resize is {config.resize!r}; expected one of {', '.join(_RESIZES)}")
+    if config.interpolation not in _FILTERS:
+        raise ValueError(f"interpolation is {config.interpolation!r}; expected one of {', '.join(_FILTERS)}")
+    mean, std = np.asarray(config.mean, np.float32), np.asarray(config.std, np.float32)
+    if mean.shape != (3,) or std.shape != (3,) or not (std > 0).all():
+        raise ValueError(f"mean {config.mean} and std {config.std}; expected three numbers each, std above 0")
+    levels = np.arange(256, dtype=np.float32) / np.float32(255)
+    return (levels - mean[:, None]) / std[:, None]  # [3, 256]
+
+
+def _as_pil(image: Any, name: str) -> Image.Image:
+    if isinstance(image, Image.Image):
+        return image
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        found = f"a {image.dtype} array" if isinstance(image, np.ndarray) else type(image).__name__
+        raise TypeError(f"{name} is {found}; expected a PIL image or a uint8 array, values 0..255")
+    if not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
+        raise TypeError(f"{name} has shape {list(image.shape)}; expected [H, W, 3] (RGB) or [H, W] (grey)")
+    if image.size == 0:
+        raise ImageError(f"{name} has shape {list(image.shape)}; expected at least one pixel")
+    return Image.fromarray(image)
+
+
+def _place(original: tuple[int, int], config: Preprocess, name: str) -> Geometry:
+    """Size after the resize and place of the frame, rounded as open_clip rounds them."""
+    (h, w), (th, tw) = original, config.size
+    if min(h, w) < 1:
+        raise ImageError(f"{name} has {h} x {w} pixels; expected at least one")
+    if config.resize == "squash":
+        resized = (th, tw)
+    elif config.resize == "shortest" and th == tw:
+        resized = (th, int(th * w / h)) if h < w else (int(th * h / w), th)
+    else:
+        ratio = (min if config.resize == "shortest" else max)(h / th, w / tw)
+        resized = (round(h / ratio), round(w / ratio))
+    if not 0 < resized[0] * resized[1] <= MAX_RESIZED_PIXELS:
+        raise ImageError(
+            f"{name} has {h} x {w} pixels and after the resize {resized[0]} x {resized[1]}; expected 1 to "
+            f"{MAX_RESIZED_PIXELS}: too elongated for resize={config.resize!r}, cut it into tiles or squash"
+        )
+    # The odd pixel goes to the right and the bottom when padding; a crop starts at its half, rounded to even.
+    top, left = (
+        -((t - r) // 2) if t > r else round((r - t) / 2) for r, t in zip(resized, config.size, strict=True)
+    )
+    return Geometry(original, resized, (top, left), (th, tw))
+
+
+def _frame(image: Image.Image, geometry: Geometry, config: Preprocess, name: str) -> np.ndarray:
+    """The model's frame of a picture, uint8 RGB [H, W, 3]."""
+    (h1, w1), (top, left), (h, w) = geometry.resized, geometry.corner, geometry.size
+    try:
+        image = image.resize((w1, h1), _FILTERS[config.interpolation])
+        if top < 0 or left < 0:
+            # Zero in the picture's own mode, as in open_clip: black in RGB, white in CMYK, colour 0 in P.
+            border = (max(-left, 0), max(-top, 0), max(w - w1 + left, 0), max(h - h1 + top, 0))
+            bands = len(image.getbands())
+            padded = ImageOps.expand(image, border, (0,) * bands if bands > 1 else 0)
+            if image.mode == "P":
+                padded.putpalette(image.getpalette() or [])
+            image, top, left = padded, max(top, 0), max(left, 0)
+        image = image.crop((left, top, left + w, top + h))
+        image.info.pop("transparency", None)  # no colour depends on it; Pillow warns that RGB cannot keep it
+        return np.asarray(image.convert("RGB"))  # [H, W, 3]
+    except Exception as error:  # the picture may be decoded only here, and decoders raise nearly any type
+        raise ImageError(f"{name} (mode {image.mode}): Pillow cannot bring it to RGB: {error}") from error
+
+
+def _neighbours(
+    cells: int, geometry: Geometry, axis: int
+) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
+    """Along one side: the original pixels seen, the map's two cells around each, the weight of the second."""
+    size, original = geometry.size[axis], geometry.original[axis]
+    at = (np.arange(original) + 0.5) * geometry.resized[axis] / original - geometry.corner[axis]
+    inside = np.flatnonzero((at >= 0) & (at < size))
+    seen = slice(inside[0], inside[-1] + 1) if len(inside) else slice(0, 0)
+    at = np.clip(at[seen] * cells / size - 0.5, 0, cells - 1)
+    lower = at.astype(int)
+    return seen, lower, np.minimum(lower + 1, cells - 1), at - lower
+
+
+def _overlaps(geometry: Geometry, axis: int) -> np.ndarray:
+    """Share of each pixel of the frame that each original pixel covers along one side, [H, H0]."""
+    original, step = geometry.original[axis], geometry.original[axis] / geometry.resized[axis]
+    start = (np.arange(geometry.size[axis])[:, None] + geometry.corner[axis]) * step
+    pixel = np.arange(original)
+    return np.clip(np.minimum(start + step, pixel + 1) - np.maximum(start, pixel), 0, None) / step
+
+
+def _decode(file: BinaryIO, name: str) -> Image.Image:
+    with _strict_pillow():
+        try:
+            with Image.open(file) as image:
+                if image.format == "EPS":  # Pillow would hand it to an interpreter outside
+                    raise ImageError(
+                        f"{name}: is PostScript, a program; expected a picture: convert it to PNG"
+                    )
+                image.load()
+                if image.format == "JPEG2000":  # cut right after its header it decodes, to black
+                    file.seek(0)
+                    if b"\xff\xd9" not in file.read():
+                        raise OSError("image file is truncated: no end marker")
+                return image.copy()
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(
+                f"{name}: is not a picture that Pillow knows, or its header is damaged; expected PNG, JPEG, "
+                "TIFF, BMP, WebP ...: open it in a viewer to see what it is"
+            ) from error
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ImageError(
+                f"{name}: is too large: {error} Expected at most {Image.MAX_IMAGE_PIXELS} pixels: shrink it, "
+                "cut it into tiles, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
+            ) from error
+        except Exception as error:  # on damage decoders raise nearly any type: OSError, SyntaxError ...
+            raise ImageError(
+                f"{name}: cannot be decoded ({type(error).__name__}: {error}); expected a whole picture: it is "
+                "truncated or damaged, copy or download it again"
+            ) from error
+
+
+_lock = threading.Lock()
+_inside = 0
+_undo = ExitStack()
+
+
+@contextmanager
+def _strict_pillow() -> Iterator[None]:
+    """Make Pillow refuse truncated and huge files, and keep its other warnings to itself.
+
+    These settings are the whole process's. So the first thread to enter makes them and the last to leave
+    undoes them: if each saved and restored them on its own, interleaved, they could stay changed for good.
+    """
+    global _inside
+    with _lock:
+        if _inside == 0:
+            _undo.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+            _undo.callback(setattr, ImageFile, "LOAD_TRUNCATED_IMAGES", ImageFile.LOAD_TRUNCATED_IMAGES)
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _undo.close()
+
+
+def _orientation(image: Image.Image) -> int:
+    with suppress(Exception):  # a damaged EXIF block raises nearly any type; viewers ignore such a block
+        return int(image.getexif().get(0x0112, 1))
+    return 1
+
+
+def _to_eight_bits(image: Image.Image, name: str) -> Image.Image:
+    values = np.asarray(image)
+    top = 1 if image.mode == "F" else 65535
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= top):  # NaN fails too
+        raise ImageError(
+            f"{name}: holds values from {low} to {high} (mode {image.mode}); expected 0 to {top}, which read_image "
+            "can scale: scale to uint8 yourself and pass the array, or, if it holds 0 to 255, use sixteen_bit='clip'"
+        )
+    grey = Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
+    grey.info = {key: value for key, value in image.info.items() if key != "transparency"}  # a 16-bit level
+    return grey

@@ -1,0 +1,190 @@
+"""The residual block, the stack of blocks, and the dual path beside it. Both towers are made of these.
+
+    x = x + attention(layer_norm(x));  x = x + mlp(layer_norm(x))                                    one block
+
+The dual path (AnomalyCLIP section 3.3, "DPAM"; Dual-Image Enhanced CLIP section 3.1) leaves that path as it is, and runs
+beside it, from some block on, the attention of another variant on the same projections:
+
+    dual = dual + attention_vv(layer_norm(x))                                   x: the original path's input to the block
+
+without an MLP, starting from dual = x. The original path never sees it.
+
+Shapes: `b` batch, `n` tokens, `d` width, `h` heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from refclip.attention import Attention, attention, attention_map, operands, project
+from refclip.backend import Array
+from refclip.nn import ACTIVATIONS, LayerNorm, Linear, gather, layer_norm, linear
+
+
+class Block(NamedTuple):
+    """Weights of one residual block, named as in open_clip."""
+
+    ln_1: LayerNorm
+    attn: Attention
+    ln_2: LayerNorm
+    c_fc: Linear  # [4 d, d]
+    c_proj: Linear  # [d, 4 d]
+
+
+class Stack(NamedTuple):
+    """A transformer: its blocks, and what no tensor tells."""
+
+    blocks: tuple[Block, ...]
+    heads: int
+    activation: str  # "gelu" (exact) or "quick_gelu"
+
+
+class Dual(NamedTuple):
+    """The dual path: which attention, and the first block (counted from 0) that has it."""
+
+    variant: str = "v-v"
+    start: int = 0
+
+
+class Trace(NamedTuple):
+    """Everything that happened in one block, in order. What the last block was not asked for is not in it."""
+
+    input: Array  # [b, n, d]
+    attention_map: Array  # [b, h, n, n]
+    attention: Array  # [b, n, d], before it is added
+    mlp: Array  # [b, n, d], before it is added
+    output: Array  # [b, n, d]
+    dual: Array | None  # [b, n, d], the dual path after this block
+
+
+class Result(NamedTuple):
+    """What a stack hands back."""
+
+    x: Array  # [b, n, d], or [b, r, d] if only some rows were asked for
+    taps: dict[int, Array]  # block number, counted from 1 as in the papers -> [b, n, d]
+    trace: tuple[Trace, ...]  # a block each, only if asked for
+
+
+def mlp(x: Array, p: Block, activation: str) -> Array:
+    """Two linear layers with the activation between them: [b, n, d] -> [b, n, 4 d] -> [b, n, d]."""
+    return linear(ACTIVATIONS[activation](linear(x, p.c_fc)), p.c_proj)
+
+
+def block(
+    x: Array,
+    p: Block,
+    heads: int,
+    activation: str,
+    *,
+    variant: str = "q-k",
+    mask: Array | None = None,
+    rows: Array | None = None,
+    dual: Array | None = None,
+    dual_variant: str = "v-v",
+    trace: bool = False,
+) -> tuple[Array, Array | None, Trace | None]:
+    """One residual block.
+
+    Parameters
+    ----------
+    x : array [b, n, d]
+    p : Block
+    heads : int
+    activation : {"gelu", "quick_gelu"}
+    variant : str
+        Attention of the original path; a key of `attention.VARIANTS`.
+    mask : array broadcastable to [b, h, n, n], optional
+    rows : integer array [b, r], optional
+        Compute the output of these tokens only.
+    dual : array [b, n, d], optional
+        The dual path so far; given, it goes through this block's attention in `dual_variant`.
+    dual_variant : str
+    trace : bool
+        Record every intermediate. The attention map is computed for the record alone.
+
+    Returns
+    -------
+    x : array [b, n, d] or [b, r, d]
+    dual : array [b, n, d] or None
+    trace : Trace or None
+    """
+    qkv = project(layer_norm(x, p.ln_1), p.attn)  # three of [b, n, d]
+    attended = attention(qkv, p.attn, heads, variant=variant, mask=mask, rows=rows)  # [b, n or r, d]
+    if dual is not None:
+        dual = dual + attention(qkv, p.attn, heads, variant=dual_variant, mask=mask)  # [b, n, d]
+    middle = (x if rows is None else gather(x, rows)) + attended  # [b, n or r, d]
+    after = mlp(layer_norm(middle, p.ln_2), p, activation)  # [b, n or r, d]
+    y = middle + after
+    if not trace:
+        return y, dual, None
+    weights = attention_map(*operands(qkv, variant), heads, mask)  # [b, h, n, n]
+    return y, dual, Trace(x, weights, attended, after, y, dual)
+
+
+def stack(
+    x: Array,
+    p: Stack,
+    *,
+    variant: str = "q-k",
+    mask: Array | None = None,
+    rows: Array | None = None,
+    dual: Dual | None = None,
+    taps: Sequence[int] = (),
+    trace: bool = False,
+) -> Result:
+    """All blocks, one after another.
+
+    Parameters
+    ----------
+    x : array [b, n, d]
+    p : Stack
+    variant, mask
+        As in `block`.
+    rows : integer array [b, r], optional
+        Tokens wanted of the last block; the blocks before it need all of theirs.
+    dual : Dual, optional
+        Run the dual path.
+    taps : sequence of int
+        Blocks whose tokens are wanted, counted from 1: the dual path's where it runs, else the original path's.
+    trace : bool
+        Record every block.
+
+    Raises
+    ------
+    ValueError
+        A tap or the start of the dual path lies outside the stack; or a tap of the last block, which needs all of its
+        tokens, together with `rows`.
+    """
+    depth = len(p.blocks)
+    start = depth if dual is None else dual.start
+    if dual is not None and not 0 <= start < depth:
+        raise ValueError(f"dual path from block {start} (counted from 0): this tower has blocks 0 to {depth - 1}")
+    wrong = [t for t in taps if not 1 <= t <= depth]
+    if wrong:
+        raise ValueError(f"layers {wrong}: expected block numbers from 1 to {depth}")
+    if rows is not None and (depth in taps or trace):
+        raise ValueError("`rows` leaves the last block without its other tokens; ask for either rows or all tokens")
+    beside: Array | None = None
+    kept: dict[int, Array] = {}
+    record = []
+    for i, weights in enumerate(p.blocks):
+        if i == start:
+            beside = x
+        x, beside, seen = block(
+            x,
+            weights,
+            p.heads,
+            p.activation,
+            variant=variant,
+            mask=mask,
+            rows=rows if i == depth - 1 else None,
+            dual=beside,
+            dual_variant="v-v" if dual is None else dual.variant,
+            trace=trace,
+        )
+        if i + 1 in taps:
+            kept[i + 1] = x if beside is None else beside
+        if seen is not None:
+            record.append(seen)
+    return Result(x, kept, tuple(record))
