@@ -3,7 +3,8 @@
     Attention(l, r, v) = softmax(l r^T / sqrt(c) + mask) v                                  for each head of width c
 
 with (l, r) = (q, k) in CLIP. "Dual-Image Enhanced CLIP" (section 3.1, equation 4, after AnoVL) takes (v, v);
-AnomalyCLIP (section 3.3, its DPAM) studies (q, q), (k, k) and (v, v): each token then attends to itself and to its like.
+AnomalyCLIP (section 3.3, its DPAM) studies (q, q), (k, k) and (v, v): each token then attends to itself and to its
+like.
 
 A new variant is one line in `VARIANTS`.
 
@@ -78,7 +79,7 @@ def attention(
     left, right = operands(qkv, variant)
     if rows is not None:
         left = gather(left, rows)  # [b, r, d]
-        mask = mask_rows(mask, rows)
+        mask = None if mask is None else mask_rows(mask, rows)
     return linear(attend(left, right, qkv.v, heads, mask), p.out_proj)  # [b, r, d]
 
 
@@ -161,10 +162,8 @@ def visible(seen: Array, like: Array) -> Array:
     return xp.where(seen, xp.asarray(0, dtype=like.dtype), xp.asarray(-math.inf, dtype=like.dtype))
 
 
-def mask_rows(mask: Array | None, rows: Array) -> Array | None:
+def mask_rows(mask: Array, rows: Array) -> Array:
     """The rows of `mask` that belong to the tokens `rows` [b, r]: [b, h or 1, r, n]."""
-    if mask is None:
-        return None
     xp = xp_of(mask)
     mask = mask.reshape((1,) * (4 - mask.ndim) + mask.shape)  # [b or 1, h or 1, n, n]
     mask = xp.broadcast_to(mask, (len(rows), *mask.shape[1:]))

@@ -141,13 +141,13 @@ def _record(f: Callable[..., Any], tape: Tape, args: tuple[Any, ...], kwargs: di
 
 @primitive
 def add(x: Array, y: Array) -> Array:
-    """x + y, with broadcasting."""
+    """X + y, with broadcasting."""
     return x + y
 
 
 @primitive
 def matmul(x: Array, y: Array) -> Array:
-    """x @ y."""
+    """X @ y."""
     return x @ y
 
 

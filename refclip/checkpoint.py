@@ -120,7 +120,9 @@ def require_finite(path: Path, tensors: dict[str, np.ndarray]) -> None:
         if not np.isfinite(total) and not np.isfinite(x).all():
             broken.append(name)
     if broken:
-        raise WeightsError(f"{path}: not finite (NaN or infinity) in {listed(broken)}; the file is damaged: fetch it again")
+        raise WeightsError(
+            f"{path}: not finite (NaN or infinity) in {listed(broken)}; the file is damaged: fetch it again"
+        )
 
 
 def listed(names: list[str], most: int = 5) -> str:
@@ -153,7 +155,9 @@ def _refuse_other_formats(path: Path, first: bytes, size: int) -> None:
     # a safetensors file has '{' at byte 8; a text file is printable from its first byte on
     if first[8:9] != b"{" or all(c in b"\t\n\r" or 32 <= c < 127 for c in first[:8]):
         kind = "a text file" if all(c in b"\t\n\r" or c >= 32 for c in first) else "not a safetensors file"
-        raise WeightsError(f"{path}: {kind} (it starts with {first[:16]!r}); expected safetensors: fetch the right file")
+        raise WeightsError(
+            f"{path}: {kind} (it starts with {first[:16]!r}); expected safetensors: fetch the right file"
+        )
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

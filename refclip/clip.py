@@ -184,7 +184,9 @@ def encode_text(
     plain = isinstance(texts, str) or (isinstance(texts, Sequence) and all(isinstance(t, str) for t in texts))
     ids = xp.asarray(tokenize(texts, clip.text.context_length)) if plain else texts  # type: ignore[arg-type]  # [b, n]
     if not hasattr(ids, "ndim") or ids.ndim != 2 or xp_of(ids) is not xp:
-        raise TypeError(f"texts: expected strings or an integer array [b, n] on the model's device, found {type(texts)}")
+        raise TypeError(
+            f"texts: expected strings or an integer array [b, n] on the model's device, found {type(texts)}"
+        )
     if not len(ids):
         return xp.zeros((0, clip.text.text_projection.shape[1]), dtype=clip.text.text_projection.dtype)
     ends = end_of_text(ids)  # [b]

@@ -154,9 +154,17 @@ def _open_clip(path: Path, content: dict[str, Any], tag: str | None) -> Config:
     extra = set(content) - {"model_cfg", "preprocess_cfg"} if "model_cfg" in content else set()
     if extra:
         raise WeightsError(f"{path}: unknown keys {listed(sorted(extra))}; expected model_cfg and preprocess_cfg")
-    _only(path, "model_cfg", model, {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"}, {"init_logit_scale", "custom_text"})
+    _only(
+        path,
+        "model_cfg",
+        model,
+        {"embed_dim", "vision_cfg", "text_cfg", "quick_gelu"},
+        {"init_logit_scale", "custom_text"},
+    )
     vision, text = _section(path, model, "vision_cfg"), _section(path, model, "text_cfg")
-    _only(path, "vision_cfg", vision, VISION, {"timm_pool", "timm_proj", "timm_drop", "timm_proj_bias", "timm_drop_path"})
+    _only(
+        path, "vision_cfg", vision, VISION, {"timm_pool", "timm_proj", "timm_drop", "timm_proj_bias", "timm_drop_path"}
+    )
     _only(path, "text_cfg", text, TEXT, {"hf_model_pretrained", "hf_proj_type", "hf_pooler_type"})
     for section, key, value in ((vision, "pool_type", "tok"), (text, "pool_type", "argmax")):
         if section.get(key, value) != value:
@@ -238,14 +246,22 @@ def _hugging_face_preprocess(path: Path) -> Preprocess:
         raise WeightsError(f"{path}: resample is {cfg['resample']}, expected 3 (bicubic) or 2 (bilinear)")
     interpolation = "bicubic" if cfg.get("resample", 3) == 3 else "bilinear"
     mean, std = _triple(path, cfg, "image_mean", OPENAI_MEAN), _triple(path, cfg, "image_std", OPENAI_STD)
-    return default_preprocess(mean, std, _count(path, {"crop_size": size}, "crop_size", None), "shortest", interpolation)
+    return default_preprocess(
+        mean, std, _count(path, {"crop_size": size}, "crop_size", None), "shortest", interpolation
+    )
 
 
 def default_preprocess(
-    mean: Any = OPENAI_MEAN, std: Any = OPENAI_STD, size: int = 0, resize: str = "shortest", interpolation: str = "bicubic"
+    mean: Any = OPENAI_MEAN,
+    std: Any = OPENAI_STD,
+    size: int = 0,
+    resize: str = "shortest",
+    interpolation: str = "bicubic",
 ) -> Preprocess:
     """CLIP's preprocessing: OpenAI's mean and standard deviation, shortest side and centre crop, bicubic."""
-    return Preprocess((size, size), resize, interpolation, tuple(mean), tuple(std))  # size 0: to be read off the tensors
+    return Preprocess(
+        (size, size), resize, interpolation, tuple(mean), tuple(std)
+    )  # size 0: to be read off the tensors
 
 
 def _only(path: Path, where: str, section: dict[str, Any], known: set[str], unused: set[str] = frozenset()) -> None:  # type: ignore[assignment]

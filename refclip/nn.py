@@ -16,8 +16,8 @@ from refclip.backend import Array, erf, quiet, xp_of
 
 CHUNK = 32 * 1024  # elements a pass works on: two float32 buffers of this size stay in a 512 KiB second-level cache
 
-# Phi(x), the normal distribution function, as 1 / (1 + exp(-x R(x^2))): coefficients of R, low to high. A minimax fit on
-# |x| <= 5.2; outside, both tails have already saturated in float32. |x Phi(x) - this| < 7e-8 on the whole line.
+# Phi(x), the normal distribution function, as 1 / (1 + exp(-x R(x^2))): coefficients of R, low to high. A minimax fit
+# on |x| <= 5.2; beyond, both tails have saturated in float32. |x Phi(x) - this| < 7e-8 on the whole line.
 GELU_COEFFICIENTS = (
     1.5957684322180352,
     0.07266856707502,
@@ -45,7 +45,7 @@ class LayerNorm(NamedTuple):
 
 @primitive
 def linear(x: Array, p: Linear) -> Array:
-    """x W^T + b.
+    """X W^T + b.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
 @primitive
 def gelu(x: Array) -> Array:
-    """x Phi(x), the exact GELU (not its tanh approximation).
+    """X Phi(x), the exact GELU (not its tanh approximation).
 
     float64 uses the error function. float32 writes Phi(x) as a logistic function of an odd polynomial, to 7e-8: below
     float32's own rounding of the result, at a fifth of the error function's time.
@@ -138,7 +138,7 @@ def gelu(x: Array) -> Array:
 
 @primitive
 def quick_gelu(x: Array) -> Array:
-    """x sigmoid(1.702 x), the activation of OpenAI's CLIP weights and of those trained after it.
+    """X sigmoid(1.702 x), the activation of OpenAI's CLIP weights and of those trained after it.
 
     References
     ----------
@@ -185,7 +185,7 @@ def gather(x: Array, rows: Array) -> Array:
 
 @primitive
 def normalize(x: Array) -> Array:
-    """x / |x| over the last axis, with |x| kept above 1e-12 as torch's `F.normalize` keeps it."""
+    """X / |x| over the last axis, with |x| kept above 1e-12 as torch's `F.normalize` keeps it."""
     xp = xp_of(x)
     length = xp.sqrt(xp.einsum("...d,...d->...", x, x))[..., None]  # [..., 1]
     return x / xp.maximum(length, 1e-12)

@@ -10,12 +10,13 @@ any resolution of a map on it.
 
 from __future__ import annotations
 
-import os
 import stat
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from os import PathLike
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -105,9 +106,7 @@ def preprocess(
     if isinstance(images, Image.Image) or (isinstance(images, np.ndarray) and images.ndim < 4):
         images = [images]
     if isinstance(images, str | bytes) or not isinstance(images, Sequence | np.ndarray):
-        raise TypeError(
-            f"images is {type(images).__name__}; expected PIL images or arrays: files need read_image"
-        )
+        raise TypeError(f"images is {type(images).__name__}; expected PIL images or arrays: files need read_image")
     pixels = np.empty((len(images), 3, *config.size), dtype=np.float32)  # [b, 3, H, W]
     geometries = []
     for i, given in enumerate(images):
@@ -121,7 +120,7 @@ def preprocess(
     return pixels, tuple(geometries)
 
 
-def read_image(path: str | os.PathLike[str], *, exif: bool = True, sixteen_bit: str = "scale") -> Image.Image:
+def read_image(path: str | PathLike[str], *, exif: bool = True, sixteen_bit: str = "scale") -> Image.Image:
     """Read the first frame of a picture file, whole or not at all.
 
     ======================  ===========================================  ====================================
@@ -164,15 +163,17 @@ def read_image(path: str | os.PathLike[str], *, exif: bool = True, sixteen_bit: 
     """
     if sixteen_bit not in ("scale", "clip"):
         raise ValueError(f"sixteen_bit is {sixteen_bit!r}; expected 'scale' or 'clip'")
-    name = os.fspath(path)
+    path = Path(path)
+    name = str(path)
     try:
-        found = os.stat(name)
+        found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # a pipe would block on opening
             kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
             raise ImageError(f"{name}: is {kind}; expected a picture file: pass the path of one")
         if found.st_size == 0:
             raise ImageError(f"{name}: is empty (0 bytes); expected a picture: copy or download it again")
-        with open(name, "rb") as file:
+        # Not by name: Pillow would map plain pixels into memory, tied to the file, and scrambled in a turned TIFF.
+        with path.open("rb") as file:
             image = _decode(file, name)
     except OSError as error:
         raise ImageError(f"{name}: cannot be opened ({error.strerror}); expected a readable file") from error
@@ -262,7 +263,7 @@ def to_model(mask: np.ndarray, geometry: Geometry, how: str = "nearest") -> np.n
 
 
 def _normalised_levels(config: Preprocess) -> np.ndarray:
-    """The 256 float32 values that each channel can take: normalising is a look-up.
+    """List the 256 float32 values that each channel can take: normalising is a look-up.
 
     The operations and their order are open_clip's (divide by 255, subtract, divide), so are the roundings.
     """
@@ -281,6 +282,10 @@ def _normalised_levels(config: Preprocess) -> np.ndarray:
 
 def _as_pil(image: Any, name: str) -> Image.Image:
     if isinstance(image, Image.Image):
+        try:
+            image.load()  # decodes what Image.open left undecoded; some formats know their size only then
+        except Exception as error:  # on damage decoders raise nearly any type: OSError, SyntaxError ...
+            raise ImageError(f"{name} cannot be decoded: {error}; expected a whole picture: see read_image") from error
         return image
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         found = f"a {image.dtype} array" if isinstance(image, np.ndarray) else type(image).__name__
@@ -310,14 +315,12 @@ def _place(original: tuple[int, int], config: Preprocess, name: str) -> Geometry
             f"{MAX_RESIZED_PIXELS}: too elongated for resize={config.resize!r}, cut it into tiles or squash"
         )
     # The odd pixel goes to the right and the bottom when padding; a crop starts at its half, rounded to even.
-    top, left = (
-        -((t - r) // 2) if t > r else round((r - t) / 2) for r, t in zip(resized, config.size, strict=True)
-    )
+    top, left = (-((t - r) // 2) if t > r else round((r - t) / 2) for r, t in zip(resized, config.size, strict=True))
     return Geometry(original, resized, (top, left), (th, tw))
 
 
 def _frame(image: Image.Image, geometry: Geometry, config: Preprocess, name: str) -> np.ndarray:
-    """The model's frame of a picture, uint8 RGB [H, W, 3]."""
+    """Cut the model's frame out of a picture: uint8 RGB [H, W, 3]."""
     (h1, w1), (top, left), (h, w) = geometry.resized, geometry.corner, geometry.size
     try:
         image = image.resize((w1, h1), _FILTERS[config.interpolation])
@@ -332,13 +335,11 @@ def _frame(image: Image.Image, geometry: Geometry, config: Preprocess, name: str
         image = image.crop((left, top, left + w, top + h))
         image.info.pop("transparency", None)  # no colour depends on it; Pillow warns that RGB cannot keep it
         return np.asarray(image.convert("RGB"))  # [H, W, 3]
-    except Exception as error:  # the picture may be decoded only here, and decoders raise nearly any type
-        raise ImageError(f"{name} (mode {image.mode}): Pillow cannot bring it to RGB: {error}") from error
+    except Exception as error:  # a ValueError, or of LAB a PyCMSError, which is of no kind
+        raise ImageError(f"{name} has mode {image.mode}; expected one that Pillow brings to RGB: {error}") from error
 
 
-def _neighbours(
-    cells: int, geometry: Geometry, axis: int
-) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
+def _neighbours(cells: int, geometry: Geometry, axis: int) -> tuple[slice, np.ndarray, np.ndarray, np.ndarray]:
     """Along one side: the original pixels seen, the map's two cells around each, the weight of the second."""
     size, original = geometry.size[axis], geometry.original[axis]
     at = (np.arange(original) + 0.5) * geometry.resized[axis] / original - geometry.corner[axis]
@@ -362,9 +363,7 @@ def _decode(file: BinaryIO, name: str) -> Image.Image:
         try:
             with Image.open(file) as image:
                 if image.format == "EPS":  # Pillow would hand it to an interpreter outside
-                    raise ImageError(
-                        f"{name}: is PostScript, a program; expected a picture: convert it to PNG"
-                    )
+                    raise ImageError(f"{name}: is PostScript, a program; expected a picture: convert it to PNG")
                 image.load()
                 if image.format == "JPEG2000":  # cut right after its header it decodes, to black
                     file.seek(0)
@@ -385,13 +384,13 @@ def _decode(file: BinaryIO, name: str) -> Image.Image:
             ) from error
         except Exception as error:  # on damage decoders raise nearly any type: OSError, SyntaxError ...
             raise ImageError(
-                f"{name}: cannot be decoded ({type(error).__name__}: {error}); expected a whole picture: it is "
-                "truncated or damaged, copy or download it again"
+                f"{name}: cannot be decoded ({type(error).__name__}: {error}); expected a whole picture: "
+                "it is truncated or damaged, copy or download it again"
             ) from error
 
 
 _lock = threading.Lock()
-_inside = 0
+_reading: set[int] = set()  # threads
 _undo = ExitStack()
 
 
@@ -402,21 +401,20 @@ def _strict_pillow() -> Iterator[None]:
     These settings are the whole process's. So the first thread to enter makes them and the last to leave
     undoes them: if each saved and restored them on its own, interleaved, they could stay changed for good.
     """
-    global _inside
     with _lock:
-        if _inside == 0:
+        if not _reading:
             _undo.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\.")
             warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
             _undo.callback(setattr, ImageFile, "LOAD_TRUNCATED_IMAGES", ImageFile.LOAD_TRUNCATED_IMAGES)
             ImageFile.LOAD_TRUNCATED_IMAGES = False
-        _inside += 1
+        _reading.add(threading.get_ident())
     try:
         yield
     finally:
         with _lock:
-            _inside -= 1
-            if _inside == 0:
+            _reading.discard(threading.get_ident())
+            if not _reading:
                 _undo.close()
 
 
@@ -432,8 +430,9 @@ def _to_eight_bits(image: Image.Image, name: str) -> Image.Image:
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= top):  # NaN fails too
         raise ImageError(
-            f"{name}: holds values from {low} to {high} (mode {image.mode}); expected 0 to {top}, which read_image "
-            "can scale: scale to uint8 yourself and pass the array, or, if it holds 0 to 255, use sixteen_bit='clip'"
+            f"{name}: holds values from {low} to {high} (mode {image.mode}); expected 0 to {top}, which "
+            "read_image can scale: scale it to uint8 yourself and pass the array, or, if it holds 0 to 255, "
+            "use sixteen_bit='clip'"
         )
     grey = Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
     grey.info = {key: value for key, value in image.info.items() if key != "transparency"}  # a 16-bit level

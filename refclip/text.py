@@ -62,9 +62,8 @@ def embed_tokens(t: Text, ids: Array) -> Array:
     if n > t.context_length:
         raise ValueError(f"{n} tokens: this tower has positions for {t.context_length}")
     if int(ids.max()) >= len(t.token_embedding) or int(ids.min()) < 0:
-        raise ValueError(
-            f"token ids from {int(ids.min())} to {int(ids.max())}: this vocabulary has 0 to {len(t.token_embedding) - 1}"
-        )
+        last = len(t.token_embedding) - 1
+        raise ValueError(f"token ids from {int(ids.min())} to {int(ids.max())}: this vocabulary has 0 to {last}")
     return t.token_embedding[ids] + t.positional_embedding[:n]  # [b, n, d]
 
 

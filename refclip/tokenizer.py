@@ -51,9 +51,7 @@ _PLAIN = re.compile(r"[ -%'-~]*")
 _SPLIT_ASCII = re.compile(rf"{'|'.join(_SPECIAL)}|{_CONTRACTIONS}|[a-z]+|[0-9]|[^ a-z0-9]+")
 
 
-def tokenize(
-    texts: str | Sequence[str], context_length: int = CONTEXT_LENGTH, *, too_long: str = "cut"
-) -> np.ndarray:
+def tokenize(texts: str | Sequence[str], context_length: int = CONTEXT_LENGTH, *, too_long: str = "cut") -> np.ndarray:
     """Turn texts into the rows of token ids that the text tower reads.
 
     Parameters
@@ -88,15 +86,14 @@ def tokenize(
     rows = [[SOT, *encode(text), EOT] for text in texts]
     ids = np.zeros((len(rows), context_length), dtype=np.int64)  # [b, context_length]
     for i, row in enumerate(rows):
-        if len(row) > context_length:
-            if too_long == "error":
-                shown = texts[i] if len(texts[i]) <= 60 else texts[i][:57] + "..."
-                raise ValueError(
-                    f"text {i} ({shown!r}) has {len(row)} tokens, start and end included; expected at most "
-                    f"{context_length}: shorten it, or pass too_long='cut' to drop what does not fit"
-                )
-            row = [*row[: context_length - 1], EOT]
-        ids[i, : len(row)] = row
+        if len(row) > context_length and too_long == "error":
+            shown = texts[i] if len(texts[i]) <= 60 else texts[i][:57] + "..."
+            raise ValueError(
+                f"text {i} ({shown!r}) has {len(row)} tokens, start and end included; expected at most "
+                f"{context_length}: shorten it, or pass too_long='cut' to drop what does not fit"
+            )
+        ids[i, : len(row)] = row[:context_length]
+        ids[i, min(len(row), context_length) - 1] = EOT
     return ids
 
 
@@ -147,13 +144,9 @@ def decode(ids: Iterable[int]) -> str:
     ids = [int(i) for i in ids]
     for position, i in enumerate(ids):
         if not 0 <= i < len(symbols):
-            raise ValueError(
-                f"ids[{position}] is {i}; expected 0..{len(symbols) - 1}, the ids of CLIP's vocabulary"
-            )
+            raise ValueError(f"ids[{position}] is {i}; expected 0..{len(symbols) - 1}, the ids of CLIP's vocabulary")
     spelled = "".join(symbols[i] for i in ids)
-    return (
-        bytes(_CHAR_TO_BYTE[ord(c)] for c in spelled).decode("utf-8", errors="replace").replace("</w>", " ")
-    )
+    return bytes(_CHAR_TO_BYTE[ord(c)] for c in spelled).decode("utf-8", errors="replace").replace("</w>", " ")
 
 
 def _as_texts(texts: str | Sequence[str]) -> list[str]:
@@ -173,7 +166,7 @@ def _hint(value: object) -> str:
 
 
 def _clean(text: str) -> str:
-    """Step 1 in full."""
+    """Do step 1 in full."""
     import ftfy  # 60 ms to import, and needed only by texts that are not plain ASCII
 
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
@@ -182,7 +175,7 @@ def _clean(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _split_unicode() -> Callable[[str], list[str]]:
-    """Step 2 for any text.
+    """Do step 2 for any text.
 
     `regex` it must be. What counts as a letter or a digit depends on the edition of Unicode: the engine
     inside the `tokenizers` library disagrees with `regex` on 17,480 code points, and the tables of Python
@@ -201,7 +194,7 @@ def _piece_ids(piece: str) -> tuple[int, ...]:
 
 
 def _merge(piece: str) -> tuple[int, ...]:
-    """Steps 3 and 4 for one piece of text."""
+    """Do steps 3 and 4 for one piece of text."""
     if piece in _SPECIAL:
         return (_SPECIAL[piece],)
     spelled = piece.encode("utf-8").decode("latin-1").translate(_BYTE_TO_CHAR)
@@ -213,7 +206,7 @@ _merge_kept = lru_cache(maxsize=1 << 16)(_merge)
 
 @lru_cache(maxsize=1)
 def _bpe() -> BPE:
-    """The `tokenizers` library's byte-pair encoder with CLIP's vocabulary; built on first use (0.1 s)."""
+    """Build the `tokenizers` library's byte-pair encoder with CLIP's vocabulary: 0.1 s, so on first use."""
     from tokenizers.models import BPE
 
     vocabulary = {symbol: i for i, symbol in enumerate(_symbols()[:SOT])}
@@ -222,7 +215,7 @@ def _bpe() -> BPE:
 
 @lru_cache(maxsize=1)
 def _symbols() -> list[str]:
-    """The 49,408 entries of the vocabulary: their place is their id."""
+    """List the 49,408 entries of the vocabulary: their place is their id."""
     single = [chr(_BYTE_TO_CHAR[byte]) for byte in (*_PRINTABLE, *_UNPRINTABLE)]
     return [*single, *(s + "</w>" for s in single), *("".join(pair) for pair in _merges()), *_SPECIAL]
 

@@ -2,10 +2,10 @@
 
     x = x + attention(layer_norm(x));  x = x + mlp(layer_norm(x))                                    one block
 
-The dual path (AnomalyCLIP section 3.3, "DPAM"; Dual-Image Enhanced CLIP section 3.1) leaves that path as it is, and runs
-beside it, from some block on, the attention of another variant on the same projections:
+The dual path (AnomalyCLIP section 3.3, "DPAM"; Dual-Image Enhanced CLIP section 3.1) leaves that path as it is, and
+runs beside it, from some block on, the attention of another variant on the same projections:
 
-    dual = dual + attention_vv(layer_norm(x))                                   x: the original path's input to the block
+    dual = dual + attention_vv(layer_norm(x))                               x: the original path's input to the block
 
 without an MLP, starting from dual = x. The original path never sees it.
 

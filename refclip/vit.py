@@ -1,16 +1,17 @@
 """The image tower: a vision transformer.
 
-    pixels -> patches -> linear -> [class token, patches] + positions -> layer norm -> blocks -> layer norm -> projection
+    pixels -> patches -> linear -> [class token, patches] + positions -> layer norm -> blocks -> layer norm -> project
 
-Also windows of patches (WinCLIP section 4.2, equation 2): the tower run on the class token and the patches of one window,
-either by dropping the masked patches or by masking attention. The two agree; dropping is the fast one.
+Also windows of patches (WinCLIP section 4.2, equation 2): the tower run on the class token and the patches of one
+window, either by dropping the masked patches or by masking attention. The two agree; dropping is the fast one.
 
-Shapes: `b` batch, `g` patches (grid of gh x gw), `n` = 1 + g tokens, `d` width, `e` embedding, `p` patch side, `w` windows.
+Shapes: `b` batch, `g` patches (grid of gh x gw), `n` = 1 + g tokens, `d` width, `e` embedding, `p` patch side,
+`w` windows.
 
 References
 ----------
-Dosovitskiy et al.: An Image is Worth 16x16 Words, 2021, equations 1-4. Radford et al.: CLIP, 2021 (layer norm before the
-blocks; projection of the class token).
+Dosovitskiy et al.: An Image is Worth 16x16 Words, 2021, equations 1-4. Radford et al.: CLIP, 2021 (layer norm before
+the blocks; projection of the class token).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import refclip.attention as attention
+from refclip import attention
 from refclip.autograd import primitive
 from refclip.backend import Array, xp_of
 from refclip.nn import LayerNorm, concat, layer_norm
@@ -137,7 +138,8 @@ def image_tower(
     pixels : array [b, 3, H, W]
         Normalised, of any size from one patch on.
     layers : sequence of int
-        Blocks, counted from 1, whose patch tokens are wanted. Without any, the last block computes the class token only.
+        Blocks, counted from 1, whose patch tokens are wanted. Without any, the last block computes the class token
+        only.
     dual : Dual, optional
         Take the patch tokens from a dual path (the class token stays the original path's).
     variant : str

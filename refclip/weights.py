@@ -366,7 +366,9 @@ def assemble(t: dict[str, Any], sizes: Sizes, config: Config, name: str) -> CLIP
     def blocks(prefix: str, layers: int) -> Iterable[Block]:
         for b in (f"{prefix}.{i}" for i in range(layers)):
             attention = Attention(linear(f"{b}.attn.in_proj", "_"), linear(f"{b}.attn.out_proj"))
-            yield Block(norm(f"{b}.ln_1"), attention, norm(f"{b}.ln_2"), linear(f"{b}.mlp.c_fc"), linear(f"{b}.mlp.c_proj"))
+            yield Block(
+                norm(f"{b}.ln_1"), attention, norm(f"{b}.ln_2"), linear(f"{b}.mlp.c_fc"), linear(f"{b}.mlp.c_proj")
+            )
 
     vision = Vision(
         conv1=t["visual.conv1.weight"],
@@ -382,7 +384,9 @@ def assemble(t: dict[str, Any], sizes: Sizes, config: Config, name: str) -> CLIP
     text = Text(
         token_embedding=t["token_embedding.weight"],
         positional_embedding=t["positional_embedding"],
-        transformer=Stack(tuple(blocks("transformer.resblocks", sizes.text_layers)), config.text_heads, config.activation),
+        transformer=Stack(
+            tuple(blocks("transformer.resblocks", sizes.text_layers)), config.text_heads, config.activation
+        ),
         ln_final=norm("ln_final"),
         text_projection=t["text_projection"],
     )

@@ -72,8 +72,10 @@ def tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
         return np.float32(0.1 * x)
     if "embedding" in name:
         return np.float32(0.5 * x)
-    fan_in = shape[0] if name in ("visual.proj", "text_projection") else int(np.prod(shape[1:]))  # projections are stored [in, out]
-    gain = 1.2 if "in_proj" in name else 0.6 if "out_proj" in name or "c_proj" in name else 1.0
+    fan_in = (
+        shape[0] if name in ("visual.proj", "text_projection") else int(np.prod(shape[1:]))
+    )  # projections are stored [in, out]
+    gain = 1.4 if "in_proj" in name else 0.6 if "out_proj" in name or "c_proj" in name else 1.0
     return np.float32(gain * fan_in**-0.5 * x)
 
 

@@ -42,7 +42,9 @@ def test_activations_saturate_without_warning(f):
 def test_quick_gelu():
     x = np.linspace(-30, 30, 4001)
     np.testing.assert_allclose(nn.quick_gelu(x), x / (1 + np.exp(-1.702 * x)), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(nn.quick_gelu(np.float32(x)), x / (1 + np.exp(-1.702 * x)), rtol=0, atol=4e-6)  # |x| to 30
+    np.testing.assert_allclose(
+        nn.quick_gelu(np.float32(x)), x / (1 + np.exp(-1.702 * x)), rtol=0, atol=4e-6
+    )  # |x| to 30
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5), (2, 3, 70_000), (0, 4)])
@@ -95,7 +97,12 @@ def test_attend_against_a_loop(limit, monkeypatch):
     rng = np.random.default_rng(3)
     q, k, v = rng.normal(size=(3, 3, 5, 12))
     for heads in (1, 2, 4):
-        for mask in (None, attention.causal_mask(5, q), rng.normal(size=(3, heads, 5, 5)), rng.normal(size=(3, 1, 5, 5))):
+        for mask in (
+            None,
+            attention.causal_mask(5, q),
+            rng.normal(size=(3, heads, 5, 5)),
+            rng.normal(size=(3, 1, 5, 5)),
+        ):
             out, maps = slow_attention(q, k, v, heads, mask)
             np.testing.assert_allclose(attention.attend(q, k, v, heads, mask), out, rtol=0, atol=1e-13)
             np.testing.assert_allclose(attention.attention_map(q, k, heads, mask), maps, rtol=0, atol=1e-13)
@@ -105,7 +112,8 @@ def test_rows_are_rows_of_the_whole():
     rng = np.random.default_rng(4)
     d = 12
     p = attention.Attention(
-        nn.Linear(rng.normal(size=(3 * d, d)), rng.normal(size=3 * d)), nn.Linear(rng.normal(size=(d, d)), rng.normal(size=d))
+        nn.Linear(rng.normal(size=(3 * d, d)), rng.normal(size=3 * d)),
+        nn.Linear(rng.normal(size=(d, d)), rng.normal(size=d)),
     )
     qkv = attention.project(rng.normal(size=(2, 6, d)), p)
     assert isinstance(qkv, QKV)

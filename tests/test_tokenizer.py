@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from importlib.resources import files
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,41 +17,35 @@ from hypothesis import strategies as st
 from refclip import tokenizer
 from refclip.tokenizer import EOT, SOT, decode, encode, tokenize
 
-GOLDEN = Path(__file__).parent / "golden" / "tokenizer.npz"
-
-
-@pytest.fixture(scope="module")
-def golden() -> dict[str, np.ndarray]:
-    with np.load(GOLDEN) as stored:
-        return dict(stored)
-
 
 def strings(packed: np.ndarray) -> list[str]:
     return json.loads(packed.tobytes())
 
 
 def test_ids_equal_open_clip(golden):
-    ends = np.cumsum(golden["lengths"])
-    for text, row in zip(strings(golden["texts"]), np.split(golden["ids"], ends[:-1]), strict=True):
+    stored = golden("tokenizer")
+    ends = np.cumsum(stored["lengths"])
+    for text, row in zip(strings(stored["texts"]), np.split(stored["ids"], ends[:-1]), strict=True):
         assert encode(text) == row.tolist(), repr(text)
 
 
 @pytest.mark.parametrize("context_length", [77, 16])
 def test_rows_equal_open_clip(golden, context_length):
-    rows = tokenize(strings(golden["texts"]), context_length)
+    stored = golden("tokenizer")
+    rows = tokenize(strings(stored["texts"]), context_length)
     assert rows.dtype == np.int64 and rows.flags.c_contiguous
-    np.testing.assert_array_equal(rows, golden[f"rows{context_length}"])
+    np.testing.assert_array_equal(rows, stored[f"rows{context_length}"])
 
 
 def test_decode_equals_open_clip(golden):
-    ends = np.cumsum(golden["lengths"])
-    rows = np.split(golden["ids"], ends[:-1])
-    assert [decode(row) for row in rows] == strings(golden["decoded"])
-    assert [decode(row[: len(row) // 2]) for row in rows] == strings(golden["decoded_cut"])
+    stored = golden("tokenizer")
+    ends = np.cumsum(stored["lengths"])
+    rows = np.split(stored["ids"], ends[:-1])
+    assert [decode(row) for row in rows] == strings(stored["decoded"])
+    assert [decode(row[: len(row) // 2]) for row in rows] == strings(stored["decoded_cut"])
 
 
 def test_known_ids():
-    # From the model cards of CLIP: start, "a photo of a cat", end.
     assert tokenize("a photo of a cat")[0, :8].tolist() == [SOT, 320, 1125, 539, 320, 2368, EOT, 0]
 
 
@@ -61,7 +54,7 @@ def test_vocabulary_is_the_one_described():
     digest = hashlib.sha256(data).hexdigest()
     assert digest in (files("refclip") / "assets" / "README.md").read_text(encoding="utf-8")
     symbols = tokenizer._symbols()
-    assert len(symbols) == len(set(symbols)) == 49408  # no symbol has two ids, so a merge has one result
+    assert len(symbols) == len(set(symbols)) == 49408  # no symbol twice: a merge has one result
     assert symbols[SOT] == "<start_of_text>" and symbols[EOT] == "<end_of_text>"
 
 

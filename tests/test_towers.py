@@ -167,7 +167,9 @@ def test_the_towers_record_themselves_on_a_tape(small, pixels):
     whole = Tape()
     image = vit.image_tower(small.vision, whole.var(pixels), layers=[4], dual=Dual("v-v", 2))
     np.testing.assert_allclose(
-        image.patches[4].value, refclip.encode_tokens(small, pixels, layers=[4], dual=Dual("v-v", 2)).patches[4], **EXACT
+        image.patches[4].value,
+        refclip.encode_tokens(small, pixels, layers=[4], dual=Dual("v-v", 2)).patches[4],
+        **EXACT,
     )
 
 
@@ -194,7 +196,11 @@ def test_tapes_do_not_mix(small):
         (lambda c, x: refclip.encode_text(c, np.zeros((1, 78), int)), ValueError, "positions for 77"),
         (lambda c, x: refclip.encode_text(c, np.full((1, 7), 49408)), ValueError, "vocabulary"),
         (lambda c, x: refclip.encode_text(c, [1, 2]), TypeError, "expected strings"),
-        (lambda c, x: stack(x[:, 0], c.vision.transformer, rows=np.zeros((2, 1), int), trace=True), ValueError, "either"),
+        (
+            lambda c, x: stack(x[:, 0], c.vision.transformer, rows=np.zeros((2, 1), int), trace=True),
+            ValueError,
+            "either",
+        ),
     ],
 )
 def test_wrong_use_says_what_is_wrong(small, pixels, call, error, says):

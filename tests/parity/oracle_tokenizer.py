@@ -1,4 +1,4 @@
-"""What open_clip's tokenizer answers for a list of ordinary and awkward texts: the content of tests/golden/tokenizer.npz."""
+"""What open_clip's tokenizer answers for ordinary and awkward texts: the content of tests/golden/tokenizer.npz."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import numpy as np
 from open_clip.tokenizer import SimpleTokenizer
 
-# Only characters that have been in Unicode for long: newer ones change class with the versions of Python and of `regex`.
+# Only characters that have long been in Unicode: newer ones change class with the versions of Python and `regex`.
 TEXTS = [
     "",
     " ",

@@ -19,7 +19,11 @@ from tests import randomclip
 from tests.parity import oracle_towers as oracle
 
 MODELS = ["ViT-B-32", "ViT-B-16-quickgelu", "ViT-B-16-plus-240", "ViT-L-14", "ViT-L-14-336-quickgelu"]
-PROMPTS = ["a photo of a flawless bottle", "damaged", "a close-up photo of a transistor with defect for visual inspection"]
+PROMPTS = [
+    "a photo of a flawless bottle",
+    "damaged",
+    "a close-up photo of a transistor with defect for visual inspection",
+]
 
 
 def rms(x):
@@ -58,7 +62,12 @@ def image_case(pair, size, interpolation=("bicubic", True), dual=None):
     def names(out):
         found = {"input": out.trace[0].input, "embedding": out.embedding, "patches": out.patches[depth]}
         for i, t in enumerate(out.trace):
-            found |= {f"map{i}": t.attention_map, f"attention{i}": t.attention, f"mlp{i}": t.mlp, f"output{i}": t.output}
+            found |= {
+                f"map{i}": t.attention_map,
+                f"attention{i}": t.attention,
+                f"mlp{i}": t.mlp,
+                f"output{i}": t.output,
+            }
         return found
 
     mine32, mine64 = names(mine32), names(mine64)
@@ -124,7 +133,11 @@ def test_dual_path_of_every_variant(pair):
             key = f"dual{layer - 1}"
             compare(f"{variant} {key}", theirs64[key], theirs32[key].numpy(), mine32.taps[layer], mine64.taps[layer])
         compare(
-            f"{variant} patches", theirs64["patches"], theirs32["patches"].numpy(), mine32.patches[depth], mine64.patches[depth]
+            f"{variant} patches",
+            theirs64["patches"],
+            theirs32["patches"].numpy(),
+            mine32.patches[depth],
+            mine64.patches[depth],
         )
 
 
@@ -157,7 +170,9 @@ def test_text_tower(pair):
     compare("embedding", theirs64["text_embedding"], theirs32["text_embedding"].numpy(), mine32, mine64)
     traces = []
     for clip in (ours, ours_exact):
-        traces.append(text_tower(clip.text, embed_tokens(clip.text, ids.numpy()), end_of_text(ids.numpy()), trace=True)[1])
+        traces.append(
+            text_tower(clip.text, embed_tokens(clip.text, ids.numpy()), end_of_text(ids.numpy()), trace=True)[1]
+        )
     for i, (t32, t64) in enumerate(zip(*traces, strict=True)):
         for key, a, b in (("map", t32.attention_map, t64.attention_map), ("output", t32.output, t64.output)):
             compare(f"{key}{i}", theirs64[f"text_{key}{i}"], theirs32[f"text_{key}{i}"].numpy(), a, b)
