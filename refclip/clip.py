@@ -12,7 +12,7 @@ Shapes: `b` batch, `g` patches, `n` = 1 + g tokens, `e` embedding, `w` windows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from refclip import parallel
 from refclip.backend import Array, xp_of
@@ -181,12 +181,11 @@ def encode_text(
     array [b, e]
     """
     xp = xp_of(clip.text.token_embedding)
-    plain = isinstance(texts, str) or (isinstance(texts, Sequence) and all(isinstance(t, str) for t in texts))
-    ids = xp.asarray(tokenize(texts, clip.text.context_length)) if plain else texts  # type: ignore[arg-type]  # [b, n]
-    if not hasattr(ids, "ndim") or ids.ndim != 2 or xp_of(ids) is not xp:
-        raise TypeError(
-            f"texts: expected strings or an integer array [b, n] on the model's device, found {type(texts)}"
-        )
+    ids: Any = texts  # [b, n]
+    if isinstance(texts, str) or (isinstance(texts, Sequence) and all(isinstance(t, str) for t in texts)):
+        ids = xp.asarray(tokenize(texts, clip.text.context_length))  # [b, n]
+    if getattr(ids, "ndim", 0) != 2 or xp_of(ids) is not xp or ids.dtype.kind not in "iu":
+        raise TypeError(f"texts: expected strings or an integer array [b, n] on the model's device, found {type(texts)}")
     if not len(ids):
         return xp.zeros((0, clip.text.text_projection.shape[1]), dtype=clip.text.text_projection.dtype)
     ends = end_of_text(ids)  # [b]

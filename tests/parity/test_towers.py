@@ -82,7 +82,7 @@ def test_image_tower_at_its_own_size(pair):
 
 
 def test_attention_is_neither_flat_nor_one_hot(pair):
-    """The random weights are a fair test: in each block the attention of an average token is spread over a part of them."""
+    """The random weights are a fair test: an average token attends to a part of the others in each block."""
     clip = pair[3]
     side = clip.vision.image_size
     seen = refclip.encode_tokens(clip, randomclip.pixels((1, 3, side, side), seed=7), trace=True).trace
