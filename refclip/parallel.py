@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,12 +17,38 @@ from typing import Any
 from refclip.backend import Array, on_host, xp_of
 
 
-@functools.cache
-def blas() -> Any:
-    """The BLAS libraries of this process. Looking them up takes a millisecond or more, so it is done once."""
-    from threadpoolctl import ThreadpoolController
+class _Blas:
+    """The BLAS libraries of this process, and how many callers want each of them on one thread.
 
-    return ThreadpoolController()
+    Their thread count is a setting of the whole process. Callers may overlap (a server's threads), so the first to come
+    sets it and the last to leave restores it; restoring one by one would leave it at 1.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.callers = 0
+        self.limiter: Any = None
+
+    @functools.cached_property
+    def libraries(self) -> Any:
+        from threadpoolctl import ThreadpoolController  # finding the libraries takes milliseconds: once
+
+        return ThreadpoolController()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.callers == 0:
+                self.limiter = self.libraries.limit(limits=1, user_api="blas")
+            self.callers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.callers -= 1
+            if self.callers == 0:
+                self.limiter.restore_original_limits()
+
+
+one_blas_thread = _Blas()
 
 
 def default_threads() -> int:
@@ -60,7 +87,7 @@ def map_jobs(f: Callable[[Any], Any], jobs: Sequence[Any], like: Array, threads:
     threads = min(default_threads() if threads is None else threads, len(jobs))
     if threads <= 1 or not on_host(like):
         return [f(job) for job in jobs]
-    with blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(f, jobs))
 
 

@@ -25,9 +25,8 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
 
-# A strip of 1 x 100,000 with its short side brought to 224 has 5 billion pixels, of which the crop keeps
-# 50,000. The limit is where Pillow by default takes a picture for a decompression bomb: 360 MB, or 1:1,780 at
-# 224 pixels.
+# A strip of 1 x 100,000 with its short side brought to 224 has 5 billion pixels, of which the crop keeps 50,000. The
+# limit is where Pillow by default takes a picture for a decompression bomb: 360 MB, or 1:1,780 at 224 pixels.
 MAX_RESIZED_PIXELS = 89_478_485
 
 _RESIZES = ("shortest", "longest", "squash")
@@ -419,7 +418,7 @@ def _strict_pillow() -> Iterator[None]:
 
 
 def _orientation(image: Image.Image) -> int:
-    with suppress(Exception):  # a damaged EXIF block raises nearly any type; viewers ignore such a block
+    with _strict_pillow(), suppress(Exception):  # damaged EXIF raises nearly any type; viewers ignore it
         return int(image.getexif().get(0x0112, 1))
     return 1
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info
 
 from refclip import attention, nn, parallel
 from refclip.attention import QKV
@@ -169,3 +170,17 @@ def test_an_error_in_a_thread_is_not_lost():
 
     with pytest.raises(RuntimeError, match="item"):
         parallel.map_batch(fail, np.ones((4, 1)), threads=2)
+
+
+def test_overlapping_callers_leave_blas_as_it_was():
+    def threads():
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = threads()
+    parallel.one_blas_thread.__enter__()
+    parallel.one_blas_thread.__enter__()
+    assert set(threads()) == {1}
+    parallel.one_blas_thread.__exit__()
+    assert set(threads()) == {1}
+    parallel.one_blas_thread.__exit__()
+    assert threads() == before

@@ -76,7 +76,7 @@ def mutate(data: bytes, other: bytes, kind: str, rng: np.random.Generator) -> by
         del out[start:]
     elif kind == "edit header":
         for _ in range(int(rng.integers(1, 5))):
-            out[rng.integers(header)] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.integers(256)]))
+            out[rng.integers(header)] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF, int(rng.integers(256))]))
     elif kind == "swap":
         middle = (start + stop) // 2
         out[start:stop] = out[middle:stop] + out[start:middle]

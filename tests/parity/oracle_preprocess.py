@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from typing import Any
 
 import numpy as np
 from open_clip.transform import image_transform
@@ -67,10 +68,10 @@ def build() -> dict[str, np.ndarray]:
 def reference(image: Image.Image, size: tuple[int, int], resize: str, interpolation: str) -> np.ndarray:
     """open_clip's float32 pixels [3, H, W]."""
     given = size[0] if size[0] == size[1] else size
-    transform = image_transform(given, is_train=False, resize_mode=resize, interpolation=interpolation)
+    transform: Any = image_transform(given, is_train=False, resize_mode=resize, interpolation=interpolation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, about transparency that RGB cannot keep
-        return transform(image).numpy()  # pyright: ignore[reportCallIssue]
+        return transform(image).numpy()
 
 
 def noise(rng: np.random.Generator, mode: str, h: int, w: int) -> Image.Image:
