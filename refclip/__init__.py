@@ -5,7 +5,7 @@ from refclip.checkpoint import WeightsError
 from refclip.clip import CLIP, encode_image, encode_text, encode_tokens, encode_windows, similarity
 from refclip.methods import METHODS, detector
 from refclip.prediction import Prediction
-from refclip.preprocess import ImageError, read_image
+from refclip.decode import ImageError, read_image
 from refclip.tokenizer import tokenize
 from refclip.transformer import Dual
 from refclip.weights import load

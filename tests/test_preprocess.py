@@ -16,13 +16,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from refclip.decode import ImageError, read_image
 from refclip.preprocess import (
     MAX_RESIZED_PIXELS,
     Geometry,
-    ImageError,
     Preprocess,
     preprocess,
-    read_image,
     to_model,
     to_original,
 )

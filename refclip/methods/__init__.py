@@ -11,7 +11,7 @@ from typing import Any
 from refclip.clip import CLIP
 from refclip.methods import clip_ac, winclip
 from refclip.prediction import Prediction
-from refclip.preprocess import read_image
+from refclip.decode import read_image
 
 METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "clip": (clip_ac, {"baseline": "clip"}),

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from refclip.preprocess import ImageError, Preprocess, preprocess, read_image
+from refclip.decode import ImageError, read_image
+from refclip.preprocess import Preprocess, preprocess
 
 KINDS = ("flip bits", "truncate", "edit header", "swap", "delete", "repeat", "join", "extreme integer")
 FORMATS = [

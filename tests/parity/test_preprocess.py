@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,13 @@ from hypothesis import strategies as st
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
+from refclip.decode import ImageError, read_image
 from refclip.preprocess import (
     OPENAI_MEAN,
     OPENAI_STD,
     Geometry,
-    ImageError,
     Preprocess,
     preprocess,
-    read_image,
     to_model,
     to_original,
 )
@@ -106,7 +104,7 @@ def test_bilinear_that_open_clip_ignores():
     np.testing.assert_array_equal(asked, reference(image, (16, 20), "shortest", "bicubic"))  # the quirk is still there
     ours, _ = preprocess(image, Preprocess((16, 20), "shortest", "bilinear"))
     left = np.asarray(image.resize((24, 16), Image.Resampling.BILINEAR).crop((2, 0, 22, 16)), np.float32)
-    expected = (left / np.float32(255) - np.float32(OPENAI_MEAN)) / np.float32(OPENAI_STD)
+    expected = (left / np.float32(255) - np.array(OPENAI_MEAN, np.float32)) / np.array(OPENAI_STD, np.float32)
     np.testing.assert_array_equal(ours[0], expected.transpose(2, 0, 1))
 
 
@@ -175,17 +173,3 @@ def test_box_is_torch_s_area(size, down, across):
     expected = torch.nn.functional.interpolate(torch.from_numpy(mask)[None, None], size, mode="area")[0, 0].numpy()
     ours = to_model(mask, Geometry(original, size, (0, 0), size), "box")
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-7)  # ours ends in float32, values below 1
-
-
-def test_no_slower_than_open_clip():
-    image = noise(np.random.default_rng(11), "RGB", 1000, 1000)
-    transform: Any = image_transform_v2(PreprocessCfg(size=240), is_train=False)
-    took: dict[str, list[float]] = {"open_clip": [], "refclip": []}
-    for _ in range(5):
-        start = time.perf_counter()
-        torch.stack([transform(image) for _ in range(8)])
-        took["open_clip"].append(time.perf_counter() - start)
-        start = time.perf_counter()
-        preprocess([image] * 8, Preprocess((240, 240)))
-        took["refclip"].append(time.perf_counter() - start)
-    assert min(took["refclip"]) < 1.2 * min(took["open_clip"])  # measured 0.7; the rest is for a busy machine
