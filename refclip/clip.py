@@ -109,10 +109,12 @@ def encode_tokens(
             interpolation=interpolation,
             antialias=antialias,
             trace=trace,
+            split=split,
         )
 
     size = parallel.even(len(pixels), max(1, ROWS // tokens), workers)
-    out: ImageTokens = parallel.map_batch(run, pixels, size=size, threads=workers)
+    with parallel.token_threads(tokens, pixels, workers if len(pixels) == 1 else 1) as split:
+        out: ImageTokens = parallel.map_batch(run, pixels, size=size, threads=workers)
     if not normalize:
         return out
     patches = {layer: to_unit_length(x) for layer, x in out.patches.items()}
@@ -185,7 +187,9 @@ def encode_text(
     if isinstance(texts, str) or (isinstance(texts, Sequence) and all(isinstance(t, str) for t in texts)):
         ids = xp.asarray(tokenize(texts, clip.text.context_length))  # [b, n]
     if getattr(ids, "ndim", 0) != 2 or xp_of(ids) is not xp or ids.dtype.kind not in "iu":
-        raise TypeError(f"texts: expected strings or an integer array [b, n] on the model's device, found {type(texts)}")
+        raise TypeError(
+            f"texts: expected strings or an integer array [b, n] on the model's device, found {type(texts)}"
+        )
     if not len(ids):
         return xp.zeros((0, clip.text.text_projection.shape[1]), dtype=clip.text.text_projection.dtype)
     ends = end_of_text(ids)  # [b]

@@ -10,11 +10,14 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from refclip.backend import Array, on_host, xp_of
+
+SPLIT_FROM = 64  # tokens a thread should have: with fewer, each product costs more than the threads save
 
 
 class _Blas:
@@ -91,17 +94,44 @@ def map_jobs(f: Callable[[Any], Any], jobs: Sequence[Any], like: Array, threads:
         return list(pool.map(f, jobs))
 
 
-def join(parts: list[Any]) -> Any:
-    """Concatenate the arrays inside equally built results along their first axis."""
+def whole(f: Callable[[Array], Any], x: Array) -> Any:
+    """f(x): the way not to split tokens."""
+    return f(x)
+
+
+@contextmanager
+def token_threads(tokens: int, like: Array, threads: int) -> Iterator[Callable[[Callable[[Array], Any], Array], Any]]:
+    """A way to compute f(x), for x [b, n, ...], with the tokens shared out over threads: for a batch too small to split.
+
+    Yields
+    ------
+    callable
+        Takes f and x. f must treat tokens independently and return arrays [b, n, ...], or tuples of them. Where threads
+        would not pay (a GPU, few tokens), it is `whole`, and BLAS's own threads do what they can.
+    """
+    if threads <= 1 or tokens < SPLIT_FROM * threads or not on_host(like):
+        yield whole
+        return
+    with one_blas_thread, ThreadPoolExecutor(threads) as pool:
+
+        def split(f: Callable[[Array], Any], x: Array) -> Any:
+            step = -(-x.shape[1] // threads)
+            return join(list(pool.map(f, [x[:, i : i + step] for i in range(0, x.shape[1], step)])), axis=1)
+
+        yield split
+
+
+def join(parts: list[Any], axis: int = 0) -> Any:
+    """Concatenate the arrays inside equally built results along `axis`."""
     first = parts[0]
     if isinstance(first, dict):
-        return {key: join([part[key] for part in parts]) for key in first}
+        return {key: join([part[key] for part in parts], axis) for key in first}
     if isinstance(first, tuple):
-        joined = [join([part[i] for part in parts]) for i in range(len(first))]
+        joined = [join([part[i] for part in parts], axis) for i in range(len(first))]
         return type(first)(*joined) if hasattr(first, "_fields") else tuple(joined)
     if first is None:
         return None
-    return xp_of(first).concatenate(parts)
+    return xp_of(first).concatenate(parts, axis=axis)
 
 
 def even(items: int, most: int, pieces: int) -> int:

@@ -14,12 +14,15 @@ Shapes: `b` batch, `n` tokens, `d` width, `h` heads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-from refclip.attention import Attention, attention, attention_map, operands, project
-from refclip.backend import Array
+from refclip.attention import QKV, Attention, attention, attention_map, operands, project
+from refclip.backend import Array, xp_of
 from refclip.nn import ACTIVATIONS, LayerNorm, Linear, gather, layer_norm, linear
+from refclip.parallel import whole
+
+Split = Callable[[Callable[[Any], Any], Any], Any]  # (f, x) -> f(x), perhaps in parts along the tokens
 
 
 class Block(NamedTuple):
@@ -83,6 +86,7 @@ def block(
     dual: Array | None = None,
     dual_variant: str = "v-v",
     trace: bool = False,
+    split: Split = whole,
 ) -> tuple[Array, Array | None, Trace | None]:
     """One residual block.
 
@@ -102,6 +106,8 @@ def block(
     dual_variant : str
     trace : bool
         Record every intermediate. The attention map is computed for the record alone.
+    split : callable
+        How work over tokens is shared out over threads; see `parallel.token_threads`.
 
     Returns
     -------
@@ -109,13 +115,23 @@ def block(
     dual : array [b, n, d] or None
     trace : Trace or None
     """
-    qkv = project(layer_norm(x, p.ln_1), p.attn)  # three of [b, n, d]
-    attended = attention(qkv, p.attn, heads, variant=variant, mask=mask, rows=rows)  # [b, n or r, d]
+    # Tokens meet in attention alone. What each says, and what each makes of what it hears, is a token's own matter.
+    qkv = QKV(*split(lambda part: project(layer_norm(part, p.ln_1), p.attn), x))  # three of [b, n, d]
+
+    def hear(rows: Array | None) -> tuple[Array, Array, Array]:
+        attended = attention(qkv, p.attn, heads, variant=variant, mask=mask, rows=rows)  # [b, n or r, d]
+        middle = (x if rows is None else gather(x, rows)) + attended  # [b, n or r, d]
+        after = mlp(layer_norm(middle, p.ln_2), p, activation)  # [b, n or r, d]
+        return middle + after, attended, after
+
+    def hear_beside(rows: Array | None) -> Array:
+        attended = attention(qkv, p.attn, heads, variant=dual_variant, mask=mask, rows=rows)  # [b, n or r, d]
+        return (dual if rows is None else gather(dual, rows)) + attended
+
+    every = None if split is whole else _all_rows(x)  # [b, n]
+    y, attended, after = hear(rows) if rows is not None else split(hear, every)
     if dual is not None:
-        dual = dual + attention(qkv, p.attn, heads, variant=dual_variant, mask=mask)  # [b, n, d]
-    middle = (x if rows is None else gather(x, rows)) + attended  # [b, n or r, d]
-    after = mlp(layer_norm(middle, p.ln_2), p, activation)  # [b, n or r, d]
-    y = middle + after
+        dual = split(hear_beside, every)  # [b, n, d]
     if not trace:
         return y, dual, None
     weights = attention_map(*operands(qkv, variant), heads, mask)  # [b, h, n, n]
@@ -132,6 +148,7 @@ def stack(
     dual: Dual | None = None,
     taps: Sequence[int] = (),
     trace: bool = False,
+    split: Split = whole,
 ) -> Result:
     """All blocks, one after another.
 
@@ -149,6 +166,8 @@ def stack(
         Blocks whose tokens are wanted, counted from 1: the dual path's where it runs, else the original path's.
     trace : bool
         Record every block.
+    split : callable
+        As in `block`.
 
     Raises
     ------
@@ -182,9 +201,15 @@ def stack(
             dual=beside,
             dual_variant="v-v" if dual is None else dual.variant,
             trace=trace,
+            split=split,
         )
         if i + 1 in taps:
             kept[i + 1] = x if beside is None else beside
         if seen is not None:
             record.append(seen)
     return Result(x, kept, tuple(record))
+
+
+def _all_rows(x: Array) -> Array:
+    xp = xp_of(x)
+    return xp.broadcast_to(xp.arange(x.shape[1]), x.shape[:2])  # [b, n]

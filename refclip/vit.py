@@ -25,7 +25,8 @@ from refclip.autograd import primitive
 from refclip.backend import Array, xp_of
 from refclip.nn import LayerNorm, concat, layer_norm
 from refclip.resample import resize
-from refclip.transformer import Dual, Result, Stack, Trace, stack
+from refclip.parallel import whole
+from refclip.transformer import Dual, Result, Split, Stack, Trace, stack
 
 
 class Vision(NamedTuple):
@@ -129,6 +130,7 @@ def image_tower(
     interpolation: str = "bicubic",
     antialias: bool = True,
     trace: bool = False,
+    split: Split = whole,
 ) -> ImageTokens:
     """Run the image tower.
 
@@ -148,6 +150,8 @@ def image_tower(
         How positions are resized when the image is not of the trained size; see `positions`.
     trace : bool
         Record every block.
+    split : callable
+        How one image's tokens are shared out over threads; see `parallel.token_threads`.
 
     Returns
     -------
@@ -163,6 +167,7 @@ def image_tower(
         dual=dual,
         taps=layers,
         trace=trace,
+        split=split,
     )
     patches = {layer: project(v, tokens[:, 1:]) for layer, tokens in out.taps.items()}  # [b, g, e]
     return ImageTokens(project(v, out.x[:, 0]), patches, out.taps, out.trace)

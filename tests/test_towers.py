@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import refclip
-from refclip import attention, vit
+from refclip import attention, parallel, vit
 from refclip.autograd import Tape
 from refclip.text import embed_tokens, end_of_text, text_tower
 from refclip.tokenizer import tokenize
@@ -107,6 +107,22 @@ def test_batch_and_threads_change_nothing(small, threads):
     together = refclip.encode_image(small, x, threads=threads)
     alone = np.concatenate([refclip.encode_image(small, x[i : i + 1]) for i in range(7)])
     np.testing.assert_allclose(together, alone, **EXACT)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_one_image_shared_out_by_tokens(small, threads):
+    """A single image of many tokens is split along them; nothing changes, the dual path and taps included."""
+    x = randomclip.pixels((1, 3, 112, 128), seed=6).astype(np.float64)  # 1 + 14 x 16 tokens
+    options = {"layers": [2, 4], "dual": Dual("v-v", 1)}
+    alone = refclip.encode_tokens(small, x, threads=1, **options)
+    shared = refclip.encode_tokens(small, x, threads=threads, **options)
+    for layer in (2, 4):
+        np.testing.assert_allclose(shared.taps[layer], alone.taps[layer], **EXACT)
+        np.testing.assert_allclose(shared.patches[layer], alone.patches[layer], **EXACT)
+    np.testing.assert_allclose(shared.embedding, alone.embedding, **EXACT)
+    np.testing.assert_allclose(refclip.encode_image(small, x, threads=threads), alone.embedding, **EXACT)
+    with parallel.token_threads(225, x, threads) as split:
+        assert split is not parallel.whole  # the case is large enough to be split at all
 
 
 def test_texts_come_back_in_their_order(small):
