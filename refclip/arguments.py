@@ -22,6 +22,9 @@ OVERLAY = ".overlay.png"  # what `refclip score --out` adds to an image's name
 def find_images(arguments: Sequence[str]) -> list[Path]:
     """Files that arguments of the command line mean, each once: files, folders, patterns.
 
+    Overlays that we have drawn are no images, unless they are named themselves: an output folder may lie among the
+    images.
+
     Raises
     ------
     ValueError
@@ -33,7 +36,8 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
         if Path(argument).exists():  # first, as a name may look like a pattern
             matches = [argument]
         elif glob.has_magic(argument):
-            matches = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207  (Path's takes no absolute pattern)
+            matches = glob.glob(argument, recursive=True)  # noqa: PTH207  (Path's takes no absolute pattern)
+            matches = sorted(match for match in matches if not match.endswith(OVERLAY))
             if not matches:
                 raise ValueError(f"{here}: no file matches this pattern; ** stands for any subfolders")
         else:
@@ -57,7 +61,7 @@ def _files_of(path: Path) -> list[Path]:
         for file in path.iterdir()
         if file.name.lower().endswith(SUFFIXES)
         and not file.name.startswith(".")
-        and not file.name.endswith(OVERLAY)  # our own, where DIR is the folder of the images
+        and not file.name.endswith(OVERLAY)
         and file.is_file()
     )
 
@@ -164,6 +168,7 @@ def _typed(value: Any) -> str:
 
 
 def put(options: dict[str, Any], key: str, value: Any, where: str) -> None:
+    """Set an option that nothing has set before; `where` says who asks, if it must be refused."""
     if key in options:
         raise ValueError(f"{where}: {key} is given twice; expected it once, drop one")
     options[key] = value

@@ -22,12 +22,10 @@ import click
 import numpy as np
 from PIL import Image
 
-from refclip import __version__, weights
+from refclip import METHODS, ImageError, __version__, read_image, weights
 from refclip.arguments import OVERLAY, find_images, output_names, parse_options, parse_scale, put, shown
 from refclip.checkpoint import read_tensors
-from refclip.methods import METHODS
 from refclip.prediction import describe
-from refclip.preprocess import ImageError, read_image
 from refclip.prompts import TEMPLATES, read_states
 
 MAP = ".map.npy"
@@ -53,10 +51,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         Those of the process by default.
     """
     reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure:  # a name that the terminal's encoding lacks is written as escapes, and stops nothing
+    if reconfigure:  # a name that the encoding lacks is written as escapes (by print: click.echo writes "?")
         reconfigure(errors="backslashreplace")
     try:
-        status = cli.main(args, prog_name="refclip", standalone_mode=False)
+        status = cli.main(args, prog_name="refclip", standalone_mode=False) or 0
     except click.ClickException as error:
         error.show()
         status = error.exit_code
@@ -75,28 +73,53 @@ def cli() -> None:
     """CLIP and the CLIP-based anomaly detectors, in plain array code."""
 
 
-# fmt: off
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
-@click.option("--object", "name", metavar="NAME", default="object", show_default=True,
-              help="What the images show, in words: bottle.")
+@click.option(
+    "--object",
+    "name",
+    metavar="NAME",
+    default="object",
+    show_default=True,
+    help="What the images show, in words: bottle.",
+)
 @click.option("--method", type=click.Choice(sorted(METHODS)), default="winclip", show_default=True)
-@click.option("--weights", "source", metavar="W", default="refclip-mini", show_default=True,
-              help="A safetensors file, a folder with one, or the name of the model that ships.")
-@click.option("--pretrained", metavar="TAG",
-              help="What the weights are, ViT-B-32/openai, if no configuration lies beside them.")
-@click.option("--states", "states_file", metavar="FILE",
-              help="Words for normal and abnormal, and templates if wanted: a JSON or TOML file.")
+@click.option(
+    "--weights",
+    "source",
+    metavar="W",
+    default="refclip-mini",
+    show_default=True,
+    help="A safetensors file, a folder with one, or the name of the model that ships.",
+)
+@click.option(
+    "--pretrained", metavar="TAG", help="What the weights are, ViT-B-32/openai, if no configuration lies beside them."
+)
+@click.option(
+    "--states",
+    "states_file",
+    metavar="FILE",
+    help="Words for normal and abnormal, and templates if wanted: a JSON or TOML file.",
+)
 @click.option("--templates", type=click.Choice(list(TEMPLATES)), help="A published list.  [default: the method's own]")
-@click.option("--option", "pairs", metavar="KEY=VALUE", multiple=True,
-              help="An option of the method: --option scales=2,3. Repeat for more; a wrong one lists those there are.")
+@click.option(
+    "--option",
+    "pairs",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="An option of the method: --option scales=2,3. Repeat for more; a wrong one lists those there are.",
+)
 @click.option("--out", metavar="DIR", help="Write heat maps there. Without it no file is written.")
-@click.option("--scale", metavar="run|fixed|LOW,HIGH", default="run", show_default=True,
-              help="The scores at the two ends of the colours, the same for all heat maps: the least and the greatest "
-              "of this run, which shows faint ones too; all that is possible, 0 to 1, which compares runs; or your own.")
+@click.option(
+    "--scale",
+    metavar="run|fixed|LOW,HIGH",
+    default="run",
+    show_default=True,
+    help="The scores at the two ends of the colours, the same for all heat maps: the least and the greatest "
+    "of this run, which shows faint ones too; all that is possible, 0 to 1, to compare runs; or your own.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
 @click.option("--device", metavar="cpu|cuda", default="cpu", show_default=True, help="cuda, or cuda:1, needs CuPy.")
-# fmt: on
 def score(
     *,
     paths: Sequence[str],
@@ -146,17 +169,18 @@ def score(
     used = {"method": method, "object": name, "weights": source, "options": describe(state.options)}
     terminal = sys.stdout.isatty()
     rows: list[Result] = []  # of the table, which is drawn when all its widths are known
-    if not as_json and not terminal:
-        click.echo("\t".join(Result._fields))
+    names = ["\t".join(Result._fields)]  # of the columns, once
 
     def show(result: Result) -> None:
         if as_json:
-            click.echo(json.dumps(result._asdict() | used, allow_nan=False))
+            print(json.dumps(result._asdict() | used, allow_nan=False), flush=True)
         elif terminal:
             rows.append(result)
         else:
+            while names:
+                print(names.pop())
             where = [shown(path or "") for path in (result.map, result.overlay)]
-            click.echo("\t".join([shown(result.path), f"{result.score:.6g}", *where]))
+            print(shown(result.path), f"{result.score:.6g}", *where, sep="\t", flush=True)
 
     quiet = as_json and terminal  # the lines show how far it is, and a bar would write over them
     failed = _score_files(module, state, stems, limits, show, bar=sys.stderr.isatty() and not quiet)
@@ -181,14 +205,14 @@ def inspect(path: str, pretrained: str | None) -> None:
     s = weights.read_sizes(file, weights.to_open_clip(file, tensors))
     config = weights.find_config(file, pretrained)
     kinds = {"bfloat16" if x.dtype == np.uint16 else str(x.dtype) for x in tensors.values()}  # NumPy has no bfloat16
-    count = {name: sum(x.size for x in leaves(tower)) for name, tower in (("image", clip.vision), ("text", clip.text))}
+    image, text = (sum(x.size for x in _leaves(tower)) for tower in (clip.vision, clip.text))
     pre = clip.preprocess
     for key, value in {
         "file": f"{file}, {file.stat().st_size / 1e6:.1f} MB",
         "layout": "transformers" if any(key.startswith("vision_model.") for key in tensors) else "open_clip",
         "configuration": config.source,
         "type": ", ".join(sorted(kinds)),
-        "parameters": f"{sum(count.values()) + 1:,}: image tower {count['image']:,}, text tower {count['text']:,}, scale 1",
+        "parameters": f"{image + text + 1:,}: image tower {image:,}, text tower {text:,}, logit scale 1",
         "activation": config.activation,
         "image tower": f"{s.image} px, patches of {s.patch}, width {s.vision_width}, {s.vision_layers} layers, "
         f"{config.vision_heads} heads, hidden {s.vision_mlp}",
@@ -198,15 +222,14 @@ def inspect(path: str, pretrained: str | None) -> None:
         "logit scale": f"{clip.logit_scale:.2f}",
         "preprocessing": f"{pre.resize} to {pre.size[0]} x {pre.size[1]}, {pre.interpolation}",
     }.items():
-        click.echo(f"{key:<14} {shown(value)}")
+        print(f"{key:<14} {shown(value)}")
 
 
-def leaves(tree: Any) -> Iterator[np.ndarray]:
-    """Arrays of a tower."""
+def _leaves(tree: Any) -> Iterator[np.ndarray]:
     if isinstance(tree, tuple):
         for branch in tree:
-            yield from leaves(branch)
-    elif hasattr(tree, "size"):
+            yield from _leaves(branch)
+    elif isinstance(tree, np.ndarray):
         yield tree
 
 
@@ -255,7 +278,7 @@ def _score_files(
         def fail(message: str) -> None:
             nonlocal failed
             failed += 1
-            click.echo(f"refclip: {message}", err=True)
+            progress.console.print(f"refclip: {message}", markup=False, highlight=False, soft_wrap=True)
             progress.advance(task)
 
         def draw(path: Path, image: Image.Image, heat: np.ndarray, stem: Path) -> None:
@@ -275,6 +298,7 @@ def _score_files(
                     waiting.append((path, stem))
             progress.advance(task)
         if waiting:
+            progress.remove_task(task)
             task = progress.add_task("drawing", total=len(waiting))
         for path, stem in waiting:
             try:
