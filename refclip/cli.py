@@ -10,36 +10,21 @@ stopped by Ctrl-C.
 from __future__ import annotations
 
 import json
-import math
-import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import click
 import numpy as np
-from PIL import Image
 
-from refclip import METHODS, ImageError, __version__, read_image, weights
-from refclip.arguments import OVERLAY, find_images, output_names, parse_options, parse_scale, put, shown
+from refclip import METHODS, __version__, weights
+from refclip.arguments import find_images, output_names, parse_options, parse_scale, put, shown
+from refclip.batch import Result, one_line, score_files
 from refclip.checkpoint import read_tensors
 from refclip.prediction import describe
 from refclip.prompts import TEMPLATES, read_states
-
-MAP = ".map.npy"
-BATCH = 8  # images read and scored at a time,
-BATCH_PIXELS = 50_000_000  # or fewer, once they hold this many pixels
-
-
-class Result(NamedTuple):
-    """What is answered for one image; the names are the keys in JSON and the columns in a pipe."""
-
-    path: str
-    score: float
-    map: str | None = None
-    overlay: str | None = None
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -62,7 +47,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         click.echo("refclip: interrupted", err=True)
         status = 130
     except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        click.echo(f"refclip: {_one_line(error)}", err=True)
+        click.echo(f"refclip: {one_line(error)}", err=True)
         status = 2
     sys.exit(status)
 
@@ -183,7 +168,7 @@ def score(
             print(shown(result.path), f"{result.score:.6g}", *where, sep="\t", flush=True)
 
     quiet = as_json and terminal  # the lines show how far it is, and a bar would write over them
-    failed = _score_files(module, state, stems, limits, show, bar=sys.stderr.isatty() and not quiet)
+    failed = score_files(module, state, stems, limits, show, bar=sys.stderr.isatty() and not quiet)
     if rows:
         _print_table(rows, f"{method}, {source}, {name}: the higher, the more anomalous")
     if failed:
@@ -245,121 +230,6 @@ def _require_writable(folder: Path) -> None:
         raise OSError(f"--out {shown(str(folder))}: cannot write there ({reason}); give another folder") from error
 
 
-def _score_files(
-    module: Any,
-    state: Any,
-    stems: dict[Path, Path | None],
-    limits: tuple[float, float] | None,
-    show: Callable[[Result], None],
-    *,
-    bar: bool,
-) -> int:
-    """Score every image, write what its stem names, show its result. Returns how many images could not be used.
-
-    Without `limits` the overlays wait for the last score: the maps are written, and read again to be drawn, so that
-    what is held in memory does not grow with the number of images.
-    """
-    from rich.console import Console  # here: it would take a third of the time of --help
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from refclip.viz import overlay, save_png
-
-    failed = 0
-    low, high = limits or (math.inf, -math.inf)
-    waiting: list[tuple[Path, Path]] = []
-    scores: dict[Path, float] = {}
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    # redirect_stdout would send to the bar's stderr what is printed to stdout meanwhile
-    with Progress(
-        *columns, console=Console(stderr=True), transient=True, redirect_stdout=False, disable=not bar
-    ) as progress:
-        task = progress.add_task("scoring", total=len(stems))
-
-        def fail(message: str) -> None:
-            nonlocal failed
-            failed += 1
-            progress.console.print(f"refclip: {message}", markup=False, highlight=False, soft_wrap=True)
-            progress.advance(task)
-
-        def draw(path: Path, image: Image.Image, heat: np.ndarray, stem: Path) -> None:
-            drawn = save_png(overlay(image, heat, vmin=low, vmax=high), f"{stem}{OVERLAY}")
-            show(Result(str(path), scores[path], f"{stem}{MAP}", str(drawn)))
-
-        for path, image, value, heat in _scored(module, state, list(stems), fail):
-            stem, scores[path] = stems[path], value
-            if stem is None:
-                show(Result(str(path), value))
-            else:
-                _save_npy(heat, f"{stem}{MAP}")
-                if limits is not None:
-                    draw(path, image, heat, stem)
-                else:
-                    low, high = min(low, float(np.nanmin(heat))), max(high, float(np.nanmax(heat)))
-                    waiting.append((path, stem))
-            progress.advance(task)
-        if waiting:
-            progress.remove_task(task)
-            task = progress.add_task("drawing", total=len(waiting))
-        for path, stem in waiting:
-            try:
-                image = read_image(path)
-            except ImageError as error:
-                fail(_one_line(error))
-                continue
-            draw(path, image, np.load(f"{stem}{MAP}", allow_pickle=False), stem)
-            progress.advance(task)
-    if low <= high and any(stems.values()):
-        click.echo(f"refclip: the colours of the heat maps go from {low:.3g} to {high:.3g}", err=True)
-    return failed
-
-
-def _scored(
-    module: Any, state: Any, paths: Sequence[Path], fail: Callable[[str], None]
-) -> Iterator[tuple[Path, Image.Image, float, np.ndarray]]:
-    """Path, image, score, and map over the image's own pixels, of all images that can be used, batch by batch."""
-
-    def of(batch: list[tuple[Path, Image.Image]]) -> Iterator[tuple[Path, Image.Image, float, np.ndarray]]:
-        try:
-            p = module.score(state, module.extract(state, [image for _, image in batch]))
-        except ImageError as error:  # a file that can be read and an image that the model cannot take: which one?
-            if len(batch) == 1:
-                fail(_one_line(error).replace("images[0]", shown(str(batch[0][0]))))
-            else:
-                for one in batch:
-                    yield from of([one])
-            return
-        for i, (path, image) in enumerate(batch):
-            if math.isfinite(p.score[i]):
-                yield path, image, float(p.score[i]), p.on_original(i)
-            else:
-                fail(f"{shown(str(path))}: the score is {p.score[i]}, expected a number; are the weights damaged?")
-
-    batch: list[tuple[Path, Image.Image]] = []
-    for path in paths:
-        try:
-            batch.append((path, read_image(path)))
-        except ImageError as error:
-            fail(_one_line(error))
-        if len(batch) == BATCH or sum(image.width * image.height for _, image in batch) >= BATCH_PIXELS:
-            yield from of(batch)
-            batch = []
-    if batch:
-        yield from of(batch)
-
-
-def _save_npy(array: np.ndarray, name: str) -> None:
-    """Whole or not at all, as `viz.save_png` does it."""
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with partial.open("xb") as file:
-            np.save(file, array.astype(np.float32, copy=False))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)  # gone already after the rename
-
-
 def _print_table(rows: Sequence[Result], caption: str) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -374,11 +244,3 @@ def _print_table(rows: Sequence[Result], caption: str) -> None:
     for row in rows:  # as Text: brackets in a name are no markup
         table.add_row(Text(shown(row.path)), f"{row.score:.4f}", *[Text(shown(row.overlay or ""))] * drawn)
     Console().print(table)
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return shown(f"{error.filename}: {error.strerror}")
-    if isinstance(error, MemoryError):
-        return f"out of memory; smaller images need less ({error})"
-    return shown(" ".join(str(error).splitlines())) or type(error).__name__

@@ -8,7 +8,6 @@ shows a flawless picture as bright as a broken one.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,14 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFont
 
-# Every fifteenth of the 256 colours of matplotlib's maps (S. van der Walt, N. Smith; CC0). Both grow evenly in
-# lightness, also for the colour-blind and in print; straight lines between these stay within 7 of 255 of the originals.
-COLOURS = {
-    "inferno": "000004 0a0722 1e0c45 380962 510e6c 69166e 801f6c 982766 b0315b "
-    "c63d4d d94d3d e9612b f47918 fa9407 fcb014 f8cd37 f2ea69 fcffa4",
-    "viridis": "440154 481769 472a7a 433d84 3d4e8a 355e8d 2e6d8e 297b8e 23898e "
-    "1f978b 21a585 2eb37c 46c06f 65cb5e 89d548 b0dd2f d8e219 fde725",
-}
+from refclip.colours import Paint
+from refclip.colours import paint as make_paint
+from refclip.files import whole_file
+
 BACKDROP = (30, 190)  # black and white of the picture under the colours; at full contrast, bright parts pass for scores
 STRIPES = (150, 215)  # greys over pixels without a score
 PAPER, INK, NO_MASK = (255, 255, 255), (25, 25, 25), (232, 232, 232)
@@ -38,15 +33,6 @@ class Row(NamedTuple):
     map: np.ndarray  # [H, W]; NaN where the model saw nothing
     caption: str = ""
     mask: Any = None  # [H, W], the true defect: bool, or any number above 0
-
-
-class _Paint(NamedTuple):
-    """How scores become colours."""
-
-    vmin: float
-    vmax: float
-    table: np.ndarray  # uint8 [256, 3]
-    cover: np.ndarray  # uint8 [256]: how much each colour hides of the picture
 
 
 def overlay(
@@ -88,7 +74,7 @@ def overlay(
     TypeError, ValueError
         The picture, the map or the scale cannot be drawn; the text says what was found and what was expected.
     """
-    picture, scores, paint = _rgb(image, "image"), _scores(map, "map"), _paint(vmin, vmax, alpha, colours)
+    picture, scores, paint = _rgb(image, "image"), _scores(map, "map"), make_paint(vmin, vmax, alpha, colours)
     drawn = _blend(picture, scores, paint, "map")
     if not bar:
         return drawn
@@ -134,7 +120,7 @@ def panel(
     seen = np.concatenate([[0.0], *(m[~np.isnan(m)] for m in maps)])[1:]  # the 0 gives an empty list its type
     seen = seen if seen.size else np.zeros(1)
     vmin, vmax = float(seen.min()) if vmin is None else vmin, float(seen.max()) if vmax is None else vmax
-    paint = _paint(vmin, vmax, alpha, colours)
+    paint = make_paint(vmin, vmax, alpha, colours)
     masked = any(row.mask is not None for row in rows)
     heads = list(titles) if masked else [titles[0], titles[2]]
     font = max(12, cell // 14)
@@ -181,41 +167,12 @@ def save_png(image: Image.Image, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: found suffix {path.suffix!r}, expected .png; name the file so")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with partial.open("xb") as file:
-            image.save(file, "PNG")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)  # gone already after the rename
+    with whole_file(path) as file:
+        image.save(file, "PNG")
     return path
 
 
-def colour_table(colours: ArrayLike) -> np.ndarray:
-    """256 colours, uint8 [256, 3], from a name in `COLOURS` or from colours [n, 3] spread evenly."""
-    if isinstance(colours, str):
-        if colours not in COLOURS:
-            raise ValueError(f"colours is {colours!r}; expected one of {', '.join(COLOURS)} or an array [n, 3]")
-        colours = np.array([list(bytes.fromhex(word)) for word in COLOURS[colours].split()])
-    anchors = np.asarray(colours, dtype=np.float64)
-    if anchors.ndim != 2 or anchors.shape[1] != 3 or len(anchors) < 2 or not ((anchors >= 0) & (anchors <= 255)).all():
-        raise ValueError(f"colours: found {list(anchors.shape)}, expected [n, 3], n 2 or more, and values 0 to 255")
-    places = np.linspace(0, len(anchors) - 1, 256)
-    table = [np.interp(places, np.arange(len(anchors)), channel) for channel in anchors.T]
-    return np.round(np.stack(table, axis=1)).astype(np.uint8)  # [256, 3]
-
-
-def _paint(vmin: float, vmax: float, alpha: float, colours: ArrayLike) -> _Paint:
-    if not (np.isfinite(vmin) and np.isfinite(vmax) and vmin <= vmax):
-        raise ValueError(f"vmin is {vmin}, vmax is {vmax}; expected finite numbers, vmin not above vmax")
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; expected 0 (the picture alone) to 1 (mostly colour)")
-    cover = np.round(255 * alpha * np.linspace(0.6, 1, 256)).astype(np.uint8)
-    return _Paint(vmin, vmax, colour_table(colours), cover)
-
-
-def _blend(picture: Image.Image, scores: np.ndarray, paint: _Paint, name: str) -> Image.Image:
+def _blend(picture: Image.Image, scores: np.ndarray, paint: Paint, name: str) -> Image.Image:
     if scores.shape != (picture.height, picture.width):
         raise ValueError(
             f"{name} has shape {list(scores.shape)}, its picture [{picture.height}, {picture.width}] (rows, columns); "
@@ -239,7 +196,7 @@ def _stripes(size: tuple[int, int], period: int) -> Image.Image:
     return Image.fromarray(np.where((x + y) % period < period / 2, *STRIPES).astype(np.uint8)).convert("RGB")
 
 
-def _bar(height: int, font: int, paint: _Paint, maps: Sequence[np.ndarray]) -> Image.Image:
+def _bar(height: int, font: int, paint: Paint, maps: Sequence[np.ndarray]) -> Image.Image:
     """Draw the scale as a column at least `height` tall: colours, numbers, and what the stripes mean."""
     below, above = any((m < paint.vmin).any() for m in maps), any((m > paint.vmax).any() for m in maps)
     unseen = any(np.isnan(m).any() for m in maps)

@@ -268,7 +268,7 @@ def test_pictures_are_read_a_batch_at_a_time(run, tmp_path, monkeypatch):
     assert run("score", tmp_path, *FAST).status == 0
     assert sizes == [8, 8, 4]
     sizes.clear()
-    monkeypatch.setattr(cli, "BATCH_PIXELS", 3 * 40 * 30)
+    monkeypatch.setattr(batch, "BATCH_PIXELS", 3 * 40 * 30)
     assert run("score", tmp_path, *FAST).status == 0
     assert sizes == [3, 3, 3, 3, 3, 3, 2]
 

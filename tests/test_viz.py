@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from refclip import viz
-from refclip.viz import COLOURS, PAPER, Row, colour_table, overlay, panel, save_png
+from refclip.colours import COLOURS, colour_table
+from refclip.colours import paint as make_paint
+from refclip.viz import PAPER, Row, overlay, panel, save_png
 
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
@@ -259,9 +261,9 @@ def test_the_panel_has_a_mask_column_only_if_there_are_masks():
 
 def test_the_panel_takes_one_scale_for_all_rows(monkeypatch):
     scales = []
-    paint = viz._paint
+    paint = make_paint
     monkeypatch.setattr(
-        viz, "_paint", lambda vmin, vmax, *rest: scales.append((vmin, vmax)) or paint(vmin, vmax, *rest)
+        viz, "make_paint", lambda vmin, vmax, *rest: scales.append((vmin, vmax)) or paint(vmin, vmax, *rest)
     )
     panel(three())
     panel(three(), vmax=9)
