@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import refclip
-from refclip import arguments, cli, viz
+from refclip import arguments, batch, cli, viz
 from refclip.methods import METHODS
 
 FAST = ("--method", "clip")  # no windows: where any score will do
