@@ -34,6 +34,7 @@ CASES = ("image-1", "image-8", "prompts", "windows")
 WINCLIP_MODEL = "ViT-B-16-plus-240"  # the one whose windows are measured by default
 CHUNKS = (98, 64, 32)  # of windows, tried for torch beside all at once
 IMPORTS = ("refclip", "open_clip", "torch")
+LONG = 8.0  # seconds: where one call of open_clip takes longer, one round less is run
 PATIENCE = 1800  # seconds until a worker is given up
 
 
@@ -48,7 +49,7 @@ class Peer(NamedTuple):
 PEERS = {
     "open_clip": Peer("on_torch", "open_clip"),
     "refclip": Peer("on_refclip", "refclip"),
-    "open_clip, cut": Peer("on_torch", "open_clip", "cut"),
+    "open_clip-cut": Peer("on_torch", "open_clip", "cut"),
     "onnxruntime": Peer("on_onnxruntime", "onnxruntime"),
     "clippie": Peer("on_clippie", "clippie"),
 }
@@ -99,6 +100,7 @@ class Bench:
             "chunks": self.chunks.get(model, {}),
             "repeats": self.args.repeats,
             "seconds": self.args.seconds,
+            "slow": 1.0 if self.args.quick else 4.0,
             "leads": False,
         } | more
 
@@ -129,11 +131,11 @@ class Bench:
             peer = PEERS[name]
             if importlib.util.find_spec(peer.package) is None:
                 self.note(f"{name}: {peer.package} is not installed")
-            elif name == "open_clip, cut" and case != "prompts":
+            elif name == "open_clip-cut" and case != "prompts":
                 continue  # there is nothing to cut
             elif name == "onnxruntime" and not case.startswith("image"):
                 continue  # only the image tower is exported
-            elif name in ("open_clip, cut", "onnxruntime") and model.endswith("-quickgelu") and not self.args.all:
+            elif name in ("open_clip-cut", "onnxruntime") and model.endswith("-quickgelu") and not self.args.all:
                 continue  # this model is here for clippie
             elif name == "clippie" and case == "windows":
                 self.note("clippie: has no windows of patches")
@@ -173,47 +175,58 @@ class Bench:
                 continue
             for case in self.cases(model):
                 self.time_case(model, case)
-            if model == memory_model:
+            if model == memory_model and not self.args.quick:
                 self.measure_memory(model)
             if not self.args.cache:  # gigabytes: make room for the next
                 shutil.rmtree(self.store, ignore_errors=True)
 
     def time_case(self, model: str, case: str) -> None:
-        peers = self.who(model, case)
-        if case == "windows":
-            self.say(f"{model}, {case}: open_clip at once or in chunks")
-            answer = self.worker("on_torch", self.job(model, "chunks", sizes=CHUNKS, repeats=min(2, self.args.repeats)))
-            self.chunks[model] = answer["chunks"]
-            seen = "; ".join(
-                f"{k} x {k}: " + ", ".join(f"{size} at once {1000 * t:.0f} ms" for size, t in times.items())
-                for k, times in answer["seconds"].items()
-            )
-            self.note(f"open_clip, {model}, windows: took chunks of {answer['chunks']} ({seen})")
-        rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in peers}
+        """Rounds of all peers in turn: A B C, A B C, ..."""
+        rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in self.who(model, case)}
         self.results.setdefault(model, {})[case] = rounds
-        for number in range(self.args.rounds):
+        if case == "windows":
+            self.choose_chunks(model)
+        number, last = 0, self.args.rounds
+        while number < last:
+            number += 1
             for name in list(rounds):
-                peer = PEERS[name]
-                where = f"{model}, {case}, round {number + 1} of {self.args.rounds}: {name}"
-                try:
-                    job = self.job(model, case, variant=peer.variant, leads=name == "open_clip")
-                    answer = self.worker(peer.worker, job)
-                except Failed as error:
-                    self.note(f"{name}: failed on {model}, {case}: {error}")
-                    del rounds[name]
-                    if name == "open_clip":
-                        return  # nobody to be held to
-                    self.disagreed |= name == "refclip"
+                answer = self.measure(model, case, name)
+                if answer is not None:
+                    rounds[name].append(answer)
+                    self.say(f"{model}, {case}, round {number}: {name} {1000 * answer['median']:.1f} ms")
                     continue
-                if "disagrees" in answer:
-                    self.note(
-                        f"{name}: not timed on {model}, {case}: differs from open_clip by {answer['disagrees']:.1e}"
-                    )
-                    self.disagreed = True
-                    del rounds[name]
-                    continue
-                rounds[name].append(answer)
-                self.say(f"{where} {1000 * answer['median']:.1f} ms")
+                del rounds[name]
+                if name in ("open_clip", "refclip"):
+                    return  # there is nothing left to compare
+            long = LONG / 2 if self.args.quick else LONG
+            if number == 1 and last > 1 and rounds["open_clip"][0]["median"] > long:
+                last -= 1
+
+    def measure(self, model: str, case: str, name: str) -> dict[str, Any] | None:
+        """One process of one peer; None if it fails or its results are not open_clip's."""
+        peer = PEERS[name]
+        try:
+            answer = self.worker(peer.worker, self.job(model, case, variant=peer.variant, leads=name == "open_clip"))
+        except Failed as error:
+            self.note(f"{name}: failed on {model}, {case}: {error}")
+            self.disagreed |= name == "refclip"
+            return None
+        if "disagrees" in answer:
+            self.note(f"{name}: not timed on {model}, {case}: differs from open_clip by {answer['disagrees']:.1e}")
+            self.disagreed = True
+            return None
+        return answer
+
+    def choose_chunks(self, model: str) -> None:
+        """Whether torch is faster with all windows at once or in chunks, found out beforehand."""
+        self.say(f"{model}, windows: open_clip with all at once, or in chunks")
+        sizes, repeats = (CHUNKS[1:2], 1) if self.args.quick else (CHUNKS, 2)
+        answer = self.worker("on_torch", self.job(model, "chunks", sizes=sizes, repeats=repeats))
+        self.chunks[model] = answer["chunks"]
+        for k, times in answer["seconds"].items():
+            seen = ", ".join(f"{size} {1000 * t:.0f} ms" for size, t in times.items())
+            chosen = answer["chunks"][k]
+            self.note(f"open_clip, {model}: {k} x {k} windows fed {chosen} at a time, the fastest for torch of {seen}")
 
     def time_imports(self) -> None:
         times: dict[str, list[float]] = {name: [] for name in IMPORTS if importlib.util.find_spec(name)}
@@ -304,10 +317,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", choices=CASES, help="all by default; windows with WinCLIP's model only")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), help="open_clip is always among them")
     parser.add_argument("--all", action="store_true", help="all peers on -quickgelu models too")
-    parser.add_argument("--rounds", type=int, metavar="N", help="processes of each peer and case (3; quick: 2)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help="processes of each peer and case (3; quick: 2); one less where a call is long",
+    )
     parser.add_argument("--repeats", type=int, default=15, metavar="N", help="timed calls of one process, at most (15)")
-    parser.add_argument("--seconds", type=float, metavar="S", help="timed calls of one process, about (3; quick: 1)")
-    parser.add_argument("--imports", type=int, metavar="N", help="timed imports of each package (5; quick: 3)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="timed calls of one process, about (2; quick: 1)")
+    parser.add_argument("--imports", type=int, metavar="N", help="timed imports of each package (5; quick: 2)")
     parser.add_argument("--threads", type=int, default=processors(), metavar="N", help="of every peer (all processors)")
     parser.add_argument("--quick", action="store_true", help="two models, fewer rounds: under five minutes")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keep weights and ONNX files here for the next run")
@@ -316,7 +334,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     args.models = list(dict.fromkeys(args.models or (QUICK_MODELS if args.quick else MODELS)))
     args.peers = [name for name in PEERS if name in {*args.peers, "open_clip", "refclip"}]
-    for name, usual, quick in (("rounds", 3, 2), ("seconds", 3.0, 1.0), ("imports", 5, 3)):
+    for name, usual, quick in (("rounds", 3, 2), ("seconds", 2.0, 1.0), ("imports", 5, 2)):
         if getattr(args, name) is None:
             setattr(args, name, quick if args.quick else usual)
     for name in ("rounds", "repeats", "threads", "imports"):
@@ -326,6 +344,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(
             "open_clip is not installed, and everything here is measured against it: pip install -e '.[parity]'"
         )
+    for path in (args.markdown, args.json):
+        if path and not path.parent.is_dir():
+            parser.error(f"{path}: there is no folder {path.parent}")
     if args.cache:
         args.cache = args.cache.resolve()
         args.cache.mkdir(parents=True, exist_ok=True)
@@ -353,6 +374,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             interrupted = True
             bench.note("interrupted: the tables are not whole")
+        except Failed as error:
+            bench.note(f"ended early: {error}")
+            bench.disagreed = True
         finally:
             for partial in bench.store.glob("*.partial"):
                 shutil.rmtree(partial, ignore_errors=True)
@@ -361,7 +385,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "load average": f"{load:.2f} before the first measurement",
         "date": time.strftime("%Y-%m-%d"),
         "duration": f"{(time.monotonic() - bench.start) / 60:.1f} minutes",
-        "rounds": f"{args.rounds}, each at most {args.repeats} timed calls or about {args.seconds:g} s",
+        "rounds": f"{args.rounds} (one less for long calls), at most {args.repeats} calls or {args.seconds:g} s",
     }
     tables = summary.tables(bench.results, bench.imports, bench.memory_model, bench.memory)
     print(summary.text(tables, bench.notes))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import shutil
 import warnings
 from pathlib import Path
@@ -31,7 +30,7 @@ def work(job: Job) -> dict[str, Any]:
         )
         assert program is not None
         program.save(str(partial / "model.onnx"), external_data=True)
-    os.replace(partial, target)
+    partial.replace(target)
     return {"bytes": sum(file.stat().st_size for file in target.iterdir())}
 
 

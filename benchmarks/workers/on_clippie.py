@@ -1,8 +1,8 @@
 """clippie (mossblaser-clippie), CLIP in NumPy: the nearest relative.
 
-It computes quick GELU only, cuts heads at whatever `n_heads` says, and takes pictures and strings rather than pixels and
-ids, so its times hold its own normalisation and tokenizing. Its weights are NamedTuples of arrays, linear weights as
-[in, out] and contiguous, as its own converter leaves them.
+It computes quick GELU only. It takes pictures and strings rather than pixels and ids, so its times hold its own
+normalisation and tokenizing. Its weights are NamedTuples of arrays, linear weights as [in, out] and contiguous, as its
+own converter leaves them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ def work(job: Job) -> dict[str, Any]:
         partial = folder.with_name(folder.name + ".partial")  # renamed when whole, so that a cache never holds a half
         shutil.rmtree(partial, ignore_errors=True)
         randomclip.write(partial, job["model"], SEED)
-        os.replace(partial, folder)
+        partial.replace(folder)
     side = randomclip.model_config(job["model"])["vision_cfg"]["image_size"]
     inputs = Path(job["inputs"])
     inputs.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 TOLERANCE = 1e-4  # relative, against open_clip
-SLOW = 4.0  # seconds: a call this long is timed once a process, after one untimed call
 
 Job = dict[str, Any]
 
@@ -62,11 +61,12 @@ def measure(job: Job, call: Callable[[], np.ndarray]) -> dict[str, Any]:
     if not error <= TOLERANCE:
         return {"disagrees": error}
 
-    if first < SLOW:  # one more: the first also paged the weights in
+    slow = job["slow"]  # seconds: a call this long is timed once a process, after one untimed call
+    if first < slow:  # one more untimed: the first also paged the weights in
         start = time.perf_counter()
         call()
         first = time.perf_counter() - start
-    fewest = 1 if first >= SLOW else 2
+    fewest = 1 if first >= slow else 2
     repetitions = min(max(int(job["seconds"] / first), fewest), max(job["repeats"], 1))
     seconds = []
     gc.collect()
