@@ -1,8 +1,8 @@
 """A safetensors file -> named arrays, memory-mapped. Anything else -> one clear error, before anything is allocated.
 
-The format is 8 bytes that hold the length of a JSON header (little-endian), the header (tensor name -> type, shape, place),
-and the tensors one after another. Whatever the header claims is first held against the size of the file; the arrays are
-then views of the mapped file, read from disk as they are used.
+The format is 8 bytes that hold the length of a JSON header (little-endian), the header (tensor name -> type, shape,
+place), and the tensors one after another. Whatever the header claims is first held against the size of the file; the
+arrays are then views of the mapped file, read from disk as they are used.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def to_float(x: np.ndarray, dtype: Any) -> np.ndarray:
         return np.asarray(x).astype(dtype, copy=False)
 
 
-def require_finite(path: Path, tensors: dict[str, np.ndarray]) -> None:
+def require_finite(path: Path, tensors: dict[str, np.ndarray], advice: str = FETCH) -> None:
     """Refuse NaN and infinity, naming the tensors. Reads every number once.
 
     Raises
@@ -89,10 +89,7 @@ def require_finite(path: Path, tensors: dict[str, np.ndarray]) -> None:
         if not np.isfinite(total) and not np.isfinite(numbers).all():
             broken.append(name)
     if broken:
-        raise WeightsError(
-            f"{path}: NaN or infinity in {listed(broken)}, expected finite numbers; {FETCH}, or load it with a wider dtype "
-            "if its numbers are too large for this one"
-        )
+        raise WeightsError(f"{path}: NaN or infinity in {listed(broken)}, expected finite numbers; {advice}")
 
 
 def read_header(path: Path, mapped: np.ndarray | None = None) -> tuple[dict[str, Any], int]:
@@ -216,31 +213,31 @@ def _map(path: Path) -> np.ndarray:
     if size < 8:
         raise WeightsError(f"{path}: {size} bytes, too short for a safetensors file; {FETCH}")
     try:
-        return np.memmap(path, mode="r", dtype=np.uint8)
+        return np.asarray(np.memmap(path, mode="r", dtype=np.uint8))  # a plain view: a memmap's slices are slower
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _check_entry(path: Path, name: str, entry: Any) -> None:
     """Refuse a tensor's entry in the header unless it is well-formed and its type, shape and place agree."""
+    tensor = f"{path}: tensor {shown(name)}"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-        raise WeightsError(f"{path}: tensor {shown(name)} is {shown(entry)}, expected dtype, shape, data_offsets; {FETCH}")
+        raise WeightsError(f"{tensor} is {shown(entry)}, expected dtype, shape and data_offsets; {FETCH}")
     dtype, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in TYPES:
         raise WeightsError(
-            f"{path}: tensor {shown(name)} has type {shown(dtype)}, expected one of {', '.join(FLOATS)}; "
-            "convert the weights to float16 or float32"
+            f"{tensor} has type {shown(dtype)}, expected one of {', '.join(FLOATS)}; convert the weights to float16 or "
+            "float32"
         )
     if not _counts(shape) or len(shape) > MAX_AXES or not _counts(place) or len(place) != 2:
         raise WeightsError(
-            f"{path}: tensor {shown(name)} has shape {shown(shape)} at bytes {shown(place)}, expected at most {MAX_AXES} "
-            f"whole numbers and two; {FETCH}"
+            f"{tensor} has shape {shown(shape)} at bytes {shown(place)}, expected at most {MAX_AXES} whole numbers and "
+            f"two; {FETCH}"
         )
     needed, span = math.prod(shape) * np.dtype(TYPES[dtype]).itemsize, place[1] - place[0]
     if needed != span:
         raise WeightsError(
-            f"{path}: tensor {shown(name)}, {dtype} {shown(shape)}, takes {needed:,} bytes, but its place has {span:,}; "
-            f"{FETCH}"
+            f"{tensor}, {dtype} {shown(shape)}, takes {shown(needed)} bytes, but its place has {span:,}; {FETCH}"
         )
 
 
@@ -264,7 +261,10 @@ def _refuse(path: Path, first: bytes, length: int, size: int) -> NoReturn:
         raise WeightsError(f"{path}: {kind} (it starts with {first[:16]!r}), expected safetensors; {FETCH}")
     if first[8:9] == b"{":
         raise WeightsError(
-            f"{path}: its first 8 bytes announce a header of {length:,} bytes, but the file has {size:,} and a header at "
-            f"most {MAX_HEADER:,}; it is truncated or damaged: {FETCH}"
+            f"{path}: its first 8 bytes announce a header of {length:,} bytes, but the file has {size:,} and a header "
+            f"at most {MAX_HEADER:,}; it is truncated or damaged: {FETCH}"
         )
-    raise WeightsError(f"{path}: not a safetensors file (it starts with {first[:16]!r}); fetch the .safetensors file")
+    raise WeightsError(
+        f"{path}: not a safetensors file, or cut off: it starts with {first[:16]!r}, expected 8 bytes of length and a "
+        f"JSON header; {FETCH}"
+    )

@@ -1,17 +1,18 @@
 """Key names, sizes and shapes of a CLIP's tensors. The only file that knows checkpoint key names.
 
-Two layouts are read, open_clip's and Hugging Face transformers'. transformers keeps q, k, v apart and stores the projections
-transposed; both become open_clip's names first and are then held to the shapes that their own sizes imply.
+Two layouts are read, open_clip's and Hugging Face transformers'. transformers keeps q, k, v apart and stores the
+projections transposed; both become open_clip's names first and are then held to the shapes that their own sizes imply.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NamedTuple
 
 from refclip.backend import Array, xp_of
-from refclip.checkpoint import WeightsError, listed, shown
+from refclip.checkpoint import FETCH, WeightsError, listed, shown
 
 # transformers' name -> open_clip's: of the towers, inside one block, and of what is there once
 HF_TOWERS = {"vision_model": "visual.transformer.resblocks", "text_model": "transformer.resblocks"}
@@ -65,6 +66,11 @@ class Sizes(NamedTuple):
     vocabulary: int
 
 
+def is_transformers(tensors: Collection[str]) -> bool:
+    """Whether these are names of transformers' layout."""
+    return any(name.startswith(tuple(f"{tower}." for tower in HF_TOWERS)) for name in tensors)
+
+
 def to_open_clip(path: Path, tensors: dict[str, Array]) -> dict[str, Array]:
     """Bring either layout to open_clip's key names. What has no place in a CLIP keeps its name, for `require_shapes`.
 
@@ -74,29 +80,30 @@ def to_open_clip(path: Path, tensors: dict[str, Array]) -> dict[str, Array]:
         q, k and v do not fit together, or two tensors mean the same one.
     """
     tensors = {name: x for name, x in tensors.items() if name not in UNUSED}
-    if not any(name.startswith(tuple(f"{tower}." for tower in HF_TOWERS)) for name in tensors):
+    if not is_transformers(tensors):
         return tensors
     out: dict[str, Array] = {}
     parts: dict[str, dict[str, Array]] = {}
     for name, x in tensors.items():
-        joined, letter = _qkv_name(name)
+        new, letter = _rename(name)
         if letter:
-            parts.setdefault(joined, {})[letter] = x
-            continue
-        new = HF_TRANSPOSED.get(name) or HF_TOP.get(name) or _block_name(name)
-        if new in out:
-            raise WeightsError(f"{path}: {shown(name)} and another tensor are both {new}, expected one; it mixes layouts")
-        out[new] = x.T if name in HF_TRANSPOSED else x
+            parts.setdefault(new, {})[letter] = x
+        elif new in out:
+            raise WeightsError(f"{path}: {shown(new)} is there in two layouts, expected one; fetch another file")
+        else:
+            out[new] = x.T if name in HF_TRANSPOSED else x
     for name, qkv in parts.items():
         if set(qkv) != set("qkv") or name in out or len({(x.shape, x.dtype) for x in qkv.values()}) != 1:
             found = ", ".join(f"{letter} {x.dtype} {x.shape}" for letter, x in sorted(qkv.items()))
-            raise WeightsError(f"{path}: found {found} for {name}, expected q, k and v of one type and shape")
+            raise WeightsError(
+                f"{path}: {in_transformers(name)}: found {found}, expected q, k and v of one type and shape; {FETCH}"
+            )
         out[name] = xp_of(qkv["q"]).concatenate([qkv[letter] for letter in "qkv"])
     return out
 
 
-def read_sizes(path: Path, tensors: dict[str, Array]) -> Sizes:
-    """Sizes of the towers, from the tensors that define them, in open_clip's names.
+def read_sizes(path: Path, tensors: dict[str, Array], label: Callable[[str], str] = str) -> Sizes:
+    """Sizes of the towers, from the tensors that define them, in open_clip's names. `label` names them in errors.
 
     Raises
     ------
@@ -107,12 +114,15 @@ def read_sizes(path: Path, tensors: dict[str, Array]) -> Sizes:
     def shape(name: str, axes: int) -> tuple[int, ...]:
         if name not in tensors:
             raise WeightsError(
-                f"{path}: no tensor {name!r}; expected a CLIP with a vision transformer in open_clip's or transformers' "
-                f"layout, found {len(tensors)} tensors: {listed(sorted(tensors), 3)}; fetch the file of such a model"
+                f"{path}: no tensor {label(name)!r}; expected a CLIP with a vision transformer in open_clip's or "
+                f"transformers' layout, found {len(tensors)} tensors: {listed(sorted(tensors), 3)}; fetch the file of "
+                "such a model"
             )
         found = tensors[name].shape
         if len(found) != axes or 0 in found:
-            raise WeightsError(f"{path}: {name} has shape {found}, expected {axes} axes, none of them empty")
+            raise WeightsError(
+                f"{path}: {label(name)} has shape {found}, expected {axes} axes, none of them empty; {FETCH}"
+            )
         return found
 
     def layers(prefix: str) -> int:
@@ -124,7 +134,8 @@ def read_sizes(path: Path, tensors: dict[str, Array]) -> Sizes:
     grid = math.isqrt(tokens - 1)
     if grid < 1 or grid * grid + 1 != tokens:
         raise WeightsError(
-            f"{path}: visual.positional_embedding has {tokens} rows, expected a class token and a square grid"
+            f"{path}: {label('visual.positional_embedding')} has {tokens} rows, expected 1 + a square: a class token "
+            "and a grid of patches; refclip loads no other tower"
         )
     vocabulary, text_width = shape("token_embedding.weight", 2)
     return Sizes(
@@ -177,45 +188,57 @@ def expected_shapes(s: Sizes) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def require_shapes(path: Path, tensors: dict[str, Array], sizes: Sizes) -> None:
-    """Refuse missing, extra and misshapen tensors and those that are not floating point, naming them.
+def require_shapes(path: Path, tensors: dict[str, Array], sizes: Sizes, label: Callable[[str], str] = str) -> None:
+    """Refuse missing, extra and misshapen tensors and those that are not floating point; `label` names them in errors.
 
     Raises
     ------
     WeightsError
     """
     expected = expected_shapes(sizes)
-    missing = sorted(set(expected) - set(tensors))
+    missing = sorted(label(name) for name in set(expected) - set(tensors))
     extra = sorted(set(tensors) - set(expected))
     if missing or extra:
         faults = [f"missing: {listed(missing)}"] * bool(missing) + [f"not known: {listed(extra)}"] * bool(extra)
+        read = ", ".join(f"{key} {value}" for key, value in sizes._asdict().items())
         raise WeightsError(
-            f"{path}: {'; '.join(faults)}; expected the {len(expected)} tensors of a CLIP of the sizes read off the rest "
-            f"({', '.join(f'{key} {value}' for key, value in sizes._asdict().items())}); fetch a file that is whole"
+            f"{path}: {'; '.join(faults)}; expected the {len(expected)} tensors of a CLIP with the sizes read off the "
+            f"others ({read}); {FETCH}"
         )
     for name, shape in expected.items():
         found, dtype = tensors[name].shape, tensors[name].dtype
         if found != shape and not (name == "logit_scale" and found == (1,)):
-            raise WeightsError(f"{path}: {name} has shape {found}, expected {shape}; fetch a file that is whole")
+            raise WeightsError(f"{path}: {label(name)} has shape {found}, expected {shape}; {FETCH}")
         if dtype.kind != "f" and dtype != "uint16":  # uint16: the bits of bfloat16, see `checkpoint`
-            raise WeightsError(f"{path}: {name} has type {dtype}, expected floating point; fetch unquantized weights")
+            raise WeightsError(f"{path}: {label(name)} has type {dtype}, expected floats; fetch unquantized weights")
 
 
-def _block_name(name: str) -> str:
-    """open_clip's name of a tensor inside a block of transformers'; any other name as it is."""
-    tower, _, rest = name.partition(".encoder.layers.")
-    number, _, inner = rest.partition(".")
-    layer, _, kind = inner.rpartition(".")  # "mlp.fc1", "weight"
-    if tower in HF_TOWERS and layer in HF_BLOCK:
-        return f"{HF_TOWERS[tower]}.{number}.{HF_BLOCK[layer]}.{kind}"
+def in_transformers(name: str) -> str:
+    """What transformers calls open_clip's `name`, for messages."""
+    for theirs, ours in HF_TOP.items():
+        if ours == name:
+            return theirs
+    for theirs, ours in HF_TRANSPOSED.items():
+        if ours == name:
+            return f"{theirs} (transposed)"
+    for tower, prefix in HF_TOWERS.items():
+        if name.startswith(f"{prefix}."):
+            number, _, inner = name.removeprefix(f"{prefix}.").partition(".")
+            layer, _, kind = inner.rpartition(".")
+            theirs = next((hf for hf, ours in HF_BLOCK.items() if ours == layer), None)
+            if theirs is None:  # attn.in_proj_weight
+                theirs, kind = "self_attn.{q,k,v}_proj", inner.removeprefix("attn.in_proj_")
+            return f"{tower}.encoder.layers.{number}.{theirs}.{kind}"
     return name
 
 
-def _qkv_name(name: str) -> tuple[str, str]:
-    """open_clip's name of the joint tensor, and "q", "k" or "v"; the letter is empty for any other name."""
+def _rename(name: str) -> tuple[str, str]:
+    """open_clip's name of transformers' `name`, and which of q, k, v it is a part of, if any. Unknown names stay."""
     tower, _, rest = name.partition(".encoder.layers.")
     number, _, inner = rest.partition(".")
-    layer, _, kind = inner.rpartition(".")
+    layer, _, kind = inner.rpartition(".")  # "self_attn.q_proj", "weight"
+    if tower in HF_TOWERS and layer in HF_BLOCK:
+        return f"{HF_TOWERS[tower]}.{number}.{HF_BLOCK[layer]}.{kind}", ""
     if tower in HF_TOWERS and layer in HF_QKV:
         return f"{HF_TOWERS[tower]}.{number}.attn.in_proj_{kind}", HF_QKV[layer]
-    return name, ""
+    return HF_TRANSPOSED.get(name) or HF_TOP.get(name, name), ""

@@ -1,72 +1,48 @@
-"""Weights in: a name, a file or a folder -> `CLIP`. The only file that knows checkpoint key names.
+"""Weights in: a name, a file or a folder -> `CLIP`.
 
-Two layouts are read, open_clip's and Hugging Face transformers'. Both become open_clip's names first (transformers keeps
-q, k, v apart and the projections transposed), are held to the shapes that their own sizes imply, and then fill the
-NamedTuples of the towers. Every size is read off the tensors; what no tensor tells comes from `config`.
+The steps, each in its own file: `checkpoint` maps the tensors, `layout` brings them to open_clip's names and holds them
+to the shapes that their own sizes imply, `config` and `pretrained` tell what no tensor tells, and here the arrays fill
+the NamedTuples of the towers.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from refclip import config as configuration
 from refclip.attention import Attention
 from refclip.backend import check_device, to_device
-from refclip.checkpoint import WeightsError, listed, read_tensors, require_finite
+from refclip.checkpoint import WeightsError, file_size, listed, read_tensors, require_finite, shown, to_float
 from refclip.clip import CLIP
-from refclip.config import Config
+from refclip.config import Config, default_preprocess, read_config
+from refclip.layout import (
+    UNUSED,
+    Sizes,
+    expected_shapes,
+    in_transformers,
+    is_transformers,
+    read_sizes,
+    require_shapes,
+    to_open_clip,
+)
 from refclip.nn import ACTIVATIONS, LayerNorm, Linear
+from refclip.pretrained import from_tag, tag_in_name
 from refclip.text import Text
 from refclip.transformer import Block, Stack
 from refclip.vit import Vision
+
+__all__ = ["Sizes", "expected_shapes", "find", "find_config", "load", "read_sizes", "require_shapes", "to_open_clip"]
 
 SHIPPED = {"refclip-mini": "refclip-mini.safetensors"}
 DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16}
 # inside a folder, the first of these that is there (then any single other .safetensors)
 FILES = ("open_clip_model.safetensors", "model.safetensors")
-
-# transformers' name -> open_clip's, inside one block; q, k, v are joined separately
-HF_BLOCK = {"layer_norm1": "ln_1", "layer_norm2": "ln_2", "self_attn.out_proj": "attn.out_proj", "mlp.fc1": "mlp.c_fc",
-            "mlp.fc2": "mlp.c_proj"}  # fmt: skip
-HF_TOP = {
-    "vision_model.embeddings.class_embedding": "visual.class_embedding",
-    "vision_model.embeddings.patch_embedding.weight": "visual.conv1.weight",
-    "vision_model.embeddings.position_embedding.weight": "visual.positional_embedding",
-    "vision_model.pre_layrnorm.weight": "visual.ln_pre.weight",  # the missing 'e' is theirs
-    "vision_model.pre_layrnorm.bias": "visual.ln_pre.bias",
-    "vision_model.post_layernorm.weight": "visual.ln_post.weight",
-    "vision_model.post_layernorm.bias": "visual.ln_post.bias",
-    "text_model.embeddings.token_embedding.weight": "token_embedding.weight",
-    "text_model.embeddings.position_embedding.weight": "positional_embedding",
-    "text_model.final_layer_norm.weight": "ln_final.weight",
-    "text_model.final_layer_norm.bias": "ln_final.bias",
-    "logit_scale": "logit_scale",
-}
-HF_TRANSPOSED = {"visual_projection.weight": "visual.proj", "text_projection.weight": "text_projection"}
-# constants of old exports that no tower reads
-UNUSED = {"text_model.embeddings.position_ids", "vision_model.embeddings.position_ids", "attn_mask", "input_resolution",
-          "context_length", "vocab_size"}  # fmt: skip
-
-
-class Sizes(NamedTuple):
-    """Every size of a CLIP, read off its tensors."""
-
-    embed: int
-    vision_width: int
-    vision_layers: int
-    vision_mlp: int
-    patch: int
-    image: int
-    text_width: int
-    text_layers: int
-    text_mlp: int
-    context: int
-    vocabulary: int
+MAX_LOG_SCALE = 10.0  # CLIP keeps the logarithm below 4.61
 
 
 def load(
@@ -85,15 +61,18 @@ def load(
     Parameters
     ----------
     path_or_name : str or path
-        A safetensors file, a folder with one (as Hugging Face's client downloads it), or "refclip-mini".
+        A safetensors file, a folder with one (as Hugging Face's client downloads it, or one model of its cache), or
+        "refclip-mini".
     pretrained : str, optional
-        A known pretrained tag, "ViT-B-16-plus-240/laion400m_e31", where no configuration lies beside the weights.
+        A known pretrained tag, "ViT-B-16-plus-240/laion400m_e31", where no configuration lies beside the weights. One
+        that does must not contradict it.
     activation : {"gelu", "quick_gelu"}, optional
         Overrides the configuration.
     vision_heads, text_heads : int, optional
         Override the configuration.
     dtype : {"float32", "float64", "float16"}
-        To compute in. float32 weights on disk stay memory-mapped when computing in float32.
+        To compute in; float16 on a GPU only. float32 weights on disk stay memory-mapped when computing in float32, but
+        for q, k and v of transformers' layout, which have to be joined.
     device : str
         "cpu", or "cuda" with CuPy.
     check_finite : bool
@@ -102,29 +81,39 @@ def load(
     Returns
     -------
     CLIP
+        Its preprocessing is the configuration's, or else that of the original CLIP at the tower's image size.
 
     Raises
     ------
     WeightsError
         A `ValueError` that names the file, what was found, what was expected and what to do.
+    ValueError
+        An argument that is not one of those above.
+    RuntimeError
+        A device that is not there.
     """
-    if dtype not in DTYPES:
-        raise ValueError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
-    if activation is not None and activation not in ACTIVATIONS:
-        raise ValueError(f"activation {activation!r}: expected one of {', '.join(ACTIVATIONS)}")
-    check_device(device)
+    _check_arguments(activation, vision_heads, text_heads, dtype, device)
     path = find(path_or_name)
-    tensors = to_open_clip(path, read_tensors(path))
-    sizes = read_sizes(path, tensors)
-    require_shapes(path, tensors, sizes)
-    if check_finite:
-        require_finite(path, tensors)
+    stored = read_tensors(path)
+    tensors = to_open_clip(path, stored)
+    label = in_transformers if is_transformers(stored) else str
+    sizes = read_sizes(path, tensors, label)
+    require_shapes(path, tensors, sizes, label)
     config = find_config(path, pretrained, activation, vision_heads, text_heads)
     require_agreement(path, config, sizes)
-    if dtype == "float16" and device == "cpu":
-        raise ValueError("dtype 'float16' on a CPU would be slow and inexact; use 'float32'")
-    arrays = {name: to_device(np.asarray(x).astype(DTYPES[dtype], copy=False), device) for name, x in tensors.items()}
-    return assemble(arrays, sizes, config, str(path_or_name))
+    if check_finite:
+        require_finite(path, {name: x for name, x in stored.items() if name not in UNUSED})
+    arrays = {name: to_float(x, DTYPES[dtype]) for name, x in tensors.items()}
+    if check_finite:
+        narrowed = {name: x for name, x in arrays.items() if not np.can_cast(tensors[name].dtype, x.dtype)}
+        require_finite(path, narrowed, f"its numbers are too large for {dtype}: load it with a wider dtype")
+    scale = to_float(tensors["logit_scale"], np.float64).item()
+    if not -MAX_LOG_SCALE < scale < MAX_LOG_SCALE:
+        raise WeightsError(
+            f"{path}: logit_scale is {scale:g}, expected the logarithm of 1 / temperature, about 4.6; fetch it again"
+        )
+    arrays = {name: to_device(x, device) for name, x in arrays.items()}
+    return assemble(arrays, sizes, config, math.exp(scale), str(path_or_name))
 
 
 def find(path_or_name: str | os.PathLike[str]) -> Path:
@@ -134,31 +123,22 @@ def find(path_or_name: str | os.PathLike[str]) -> Path:
     ------
     WeightsError
     """
-    if str(path_or_name) in SHIPPED:
-        name = SHIPPED[str(path_or_name)]
+    if isinstance(path_or_name, str) and path_or_name in SHIPPED:
+        name = SHIPPED[path_or_name]
         places = [Path(__file__).parent / "weights" / name, Path(__file__).parent.parent / "weights" / name]
         for place in places:  # inside an installed wheel; in a checkout
             if place.exists():
                 return place
         raise WeightsError(f"{path_or_name}: not in this installation (looked for {places[0]}); reinstall refclip")
-    path = Path(path_or_name).expanduser()
-    if path.is_dir():
-        for name in FILES:
-            if (path / name).is_file():
-                return path / name
-        others = sorted(path.glob("*.safetensors"))
-        if len(others) == 1:
-            return others[0]
-        found = listed([p.name for p in others]) if others else "none"
-        pickles = [p.name for p in sorted(path.iterdir()) if p.suffix in (".bin", ".pt", ".pth")]
-        hint = f"; {listed(pickles)} are pickles, which refclip never executes" if pickles else ""
-        raise WeightsError(f"{path}: expected {FILES[0]} or one .safetensors file in this folder, found {found}{hint}")
-    if not path.exists():
-        raise WeightsError(
-            f"{path}: no such file or folder, and not a shipped model ({', '.join(SHIPPED)}). refclip does not download "
-            "by itself; the README tells how to fetch real weights"
-        )
-    return path
+    path = Path(path_or_name)
+    try:
+        path = path.expanduser()
+        return _find_in_folder(path) if path.is_dir() else _existing(path)
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such user, not permitted
+        if isinstance(error, WeightsError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise WeightsError(f"{shown(str(path))}: cannot be read ({reason})") from error
 
 
 def find_config(
@@ -173,164 +153,38 @@ def find_config(
     Raises
     ------
     WeightsError
-        Nothing tells the head counts and the activation.
+        Nothing tells the head counts and the activation, or two sources tell different ones.
     """
-    tag = pretrained or configuration.tag_in_name(path)
+    arguments = {"activation": activation, "vision_heads": vision_heads, "text_heads": text_heads}
+    given = {key: value for key, value in arguments.items() if value is not None}
+    tag = pretrained or tag_in_name(path)
+    known = from_tag(tag) if tag else None
     beside = [path.with_suffix(".json"), path.with_name("open_clip_config.json"), path.with_name("config.json")]
-    found = next((p for p in beside if p.is_file()), None)
-    if pretrained:
-        base = configuration.from_tag(pretrained)
-    elif found is not None:
-        base = configuration.read_config(found, None if activation else tag)
-    elif tag:
-        base = configuration.from_tag(tag)
-    elif activation and vision_heads and text_heads:
-        base = Config(vision_heads, text_heads, activation, None, {}, "arguments")
+    found = next((p for p in beside if os.path.lexists(p)), None)  # a broken link too: to say so
+    if found:
+        base = read_config(found, known)
+    elif known:
+        base = known
+    elif len(given) == len(arguments):
+        base = Config(preprocess=None, claims={}, source="the arguments", **given)
     else:
         raise WeightsError(
             f"{path}: no configuration beside it ({', '.join(p.name for p in beside)}), and head counts and activation "
             "cannot be read off tensors. Give pretrained='ViT-B-32/openai' (a known tag), or all of activation=, "
             "vision_heads=, text_heads="
         )
-    return base._replace(
-        vision_heads=vision_heads or base.vision_heads,
-        text_heads=text_heads or base.text_heads,
-        activation=activation or base.activation,
-    )
-
-
-def to_open_clip(path: Path, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bring either layout to open_clip's key names."""
-    tensors = {name: x for name, x in tensors.items() if name not in UNUSED}
-    if "visual.conv1.weight" in tensors or not any(name.startswith("vision_model.") for name in tensors):
-        return tensors
-    out: dict[str, np.ndarray] = {}
-    parts: dict[str, dict[str, np.ndarray]] = {}
-    for name, x in tensors.items():
-        tower, _, rest = name.partition(".encoder.layers.")
-        if name in HF_TOP:
-            out[HF_TOP[name]] = x
-        elif name in HF_TRANSPOSED:
-            out[HF_TRANSPOSED[name]] = x.T
-        elif rest:
-            prefix = "visual.transformer.resblocks" if tower == "vision_model" else "transformer.resblocks"
-            number, _, inner = rest.partition(".")
-            layer, _, kind = inner.rpartition(".")  # "self_attn.q_proj", "weight"
-            if layer in HF_BLOCK:
-                out[f"{prefix}.{number}.{HF_BLOCK[layer]}.{kind}"] = x
-            elif layer in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"):
-                parts.setdefault(f"{prefix}.{number}.attn.in_proj_{kind}", {})[layer[-6]] = x
-            else:
-                out[name] = x  # unknown: named as extra below
-        else:
-            out[name] = x
-    for name, qkv in parts.items():
-        if set(qkv) != set("qkv") or len({x.shape for x in qkv.values()}) != 1:
-            shapes = ", ".join(f"{k} {v.shape}" for k, v in sorted(qkv.items()))
-            raise WeightsError(f"{path}: q, k and v of {name} must all be there with one shape; found {shapes}")
-        out[name] = np.concatenate([qkv[letter] for letter in "qkv"])
-    return out
-
-
-def read_sizes(path: Path, tensors: dict[str, np.ndarray]) -> Sizes:
-    """Sizes of the towers, from the tensors that define them.
-
-    Raises
-    ------
-    WeightsError
-        A defining tensor is missing or does not have the number of axes it should.
-    """
-
-    def shape(name: str, axes: int) -> tuple[int, ...]:
-        if name not in tensors:
-            raise WeightsError(
-                f"{path}: no tensor {name!r}; expected a CLIP with a vision transformer in open_clip's or transformers' "
-                f"layout, found {len(tensors)} tensors: {listed(sorted(tensors), 3)}"
-            )
-        found = tensors[name].shape
-        if len(found) != axes or 0 in found:
-            raise WeightsError(f"{path}: {name} has shape {found}, expected {axes} axes, none of them empty")
-        return found
-
-    def layers(prefix: str) -> int:
-        numbers = {name.removeprefix(prefix).partition(".")[0] for name in tensors if name.startswith(prefix)}
-        return max((int(n) for n in numbers if n.isdecimal() and len(n) < 4), default=-1) + 1
-
-    width, _, patch, _ = shape("visual.conv1.weight", 4)
-    tokens = shape("visual.positional_embedding", 2)[0]
-    grid = round((tokens - 1) ** 0.5)
-    if grid < 1 or grid * grid + 1 != tokens:
-        raise WeightsError(
-            f"{path}: visual.positional_embedding has {tokens} rows, expected a class token and a square grid"
-        )
-    vocabulary, text_width = shape("token_embedding.weight", 2)
-    return Sizes(
-        embed=shape("visual.proj", 2)[1],
-        vision_width=width,
-        vision_layers=layers("visual.transformer.resblocks."),
-        vision_mlp=shape("visual.transformer.resblocks.0.mlp.c_fc.weight", 2)[0],
-        patch=patch,
-        image=grid * patch,
-        text_width=text_width,
-        text_layers=layers("transformer.resblocks."),
-        text_mlp=shape("transformer.resblocks.0.mlp.c_fc.weight", 2)[0],
-        context=shape("positional_embedding", 2)[0],
-        vocabulary=vocabulary,
-    )
-
-
-def expected_shapes(s: Sizes) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a CLIP with these sizes, in open_clip's names."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "visual.conv1.weight": (s.vision_width, 3, s.patch, s.patch),
-        "visual.class_embedding": (s.vision_width,),
-        "visual.positional_embedding": ((s.image // s.patch) ** 2 + 1, s.vision_width),
-        "visual.proj": (s.vision_width, s.embed),
-        "token_embedding.weight": (s.vocabulary, s.text_width),
-        "positional_embedding": (s.context, s.text_width),
-        "text_projection": (s.text_width, s.embed),
-        "logit_scale": (),
-    }
-    norms = [("visual.ln_pre", s.vision_width), ("visual.ln_post", s.vision_width), ("ln_final", s.text_width)]
-    for prefix, layers, d, hidden in (
-        ("visual.transformer.resblocks", s.vision_layers, s.vision_width, s.vision_mlp),
-        ("transformer.resblocks", s.text_layers, s.text_width, s.text_mlp),
-    ):
-        for i in range(layers):
-            b = f"{prefix}.{i}"
-            norms += [(f"{b}.ln_1", d), (f"{b}.ln_2", d)]
-            shapes |= {
-                f"{b}.attn.in_proj_weight": (3 * d, d),
-                f"{b}.attn.in_proj_bias": (3 * d,),
-                f"{b}.attn.out_proj.weight": (d, d),
-                f"{b}.attn.out_proj.bias": (d,),
-                f"{b}.mlp.c_fc.weight": (hidden, d),
-                f"{b}.mlp.c_fc.bias": (hidden,),
-                f"{b}.mlp.c_proj.weight": (d, hidden),
-                f"{b}.mlp.c_proj.bias": (d,),
-            }
-    for name, d in norms:
-        shapes |= {f"{name}.weight": (d,), f"{name}.bias": (d,)}
-    return shapes
-
-
-def require_shapes(path: Path, tensors: dict[str, np.ndarray], sizes: Sizes) -> None:
-    """Refuse missing, extra and misshapen tensors, naming them.
-
-    Raises
-    ------
-    WeightsError
-    """
-    expected = expected_shapes(sizes)
-    missing = sorted(set(expected) - set(tensors))
-    extra = sorted(set(tensors) - set(expected))
-    if missing or extra:
-        faults = [f"missing: {listed(missing)}"] * bool(missing) + [f"not known: {listed(extra)}"] * bool(extra)
-        raise WeightsError(f"{path}: not the tensors of a CLIP of these sizes ({sizes}); {'; '.join(faults)}")
-    for name, shape in expected.items():
-        found = tensors[name].shape
-        if found != shape and not (name == "logit_scale" and found == (1,)):
-            raise WeightsError(f"{path}: {name} has shape {found}, expected {shape}")
+    if known and base is not known:
+        says, expected = base._asdict() | base.claims, known._asdict() | known.claims
+        for key in (*arguments, *known.claims):
+            if key not in given and says[key] != expected[key]:
+                advice = f"say which: load(..., {key}=...)" if key in arguments else "one is of other weights"
+                raise WeightsError(
+                    f"{base.source}: {key} is {says[key]!r}, but {known.source} means {expected[key]!r}; {advice}"
+                )
+        base = base._replace(preprocess=base.preprocess or known.preprocess)
+    if given and base.source != "the arguments":
+        base = base._replace(source=f"{base.source} with {', '.join(f'{k}={v!r}' for k, v in given.items())}")
+    return base._replace(**given)
 
 
 def require_agreement(path: Path, config: Config, sizes: Sizes) -> None:
@@ -340,21 +194,25 @@ def require_agreement(path: Path, config: Config, sizes: Sizes) -> None:
     ------
     WeightsError
     """
+    belongs = "it belongs to other weights: fetch both from one place"
     for name, claimed in config.claims.items():
-        if claimed != getattr(sizes, name):
-            raise WeightsError(
-                f"{config.source}: says {name} is {claimed}, but the tensors of {path} say {getattr(sizes, name)}; "
-                "this configuration belongs to other weights"
-            )
+        found = getattr(sizes, name)
+        if claimed != found:
+            raise WeightsError(f"{path}: {name} is {found} in the tensors, {claimed} in {config.source}; {belongs}")
+    if config.preprocess and config.preprocess.size not in ((0, 0), (sizes.image, sizes.image)):
+        raise WeightsError(
+            f"{path}: image is {sizes.image} in the tensors, but what {config.source} prepares is "
+            f"{config.preprocess.size[0]}; {belongs}"
+        )
     for name, width, heads in (
         ("vision", sizes.vision_width, config.vision_heads),
         ("text", sizes.text_width, config.text_heads),
     ):
         if heads < 1 or width % heads:
-            raise WeightsError(f"{config.source}: {heads} heads do not divide the {name} width {width} of {path}")
+            raise WeightsError(f"{path}: {name} width {width} does not divide into {heads} heads ({config.source})")
 
 
-def assemble(t: dict[str, Any], sizes: Sizes, config: Config, name: str) -> CLIP:
+def assemble(t: dict[str, Any], sizes: Sizes, config: Config, logit_scale: float, name: str) -> CLIP:
     """Arrays by open_clip's names -> the towers."""
 
     def norm(prefix: str) -> LayerNorm:
@@ -366,9 +224,8 @@ def assemble(t: dict[str, Any], sizes: Sizes, config: Config, name: str) -> CLIP
     def blocks(prefix: str, layers: int) -> Iterable[Block]:
         for b in (f"{prefix}.{i}" for i in range(layers)):
             attention = Attention(linear(f"{b}.attn.in_proj", "_"), linear(f"{b}.attn.out_proj"))
-            yield Block(
-                norm(f"{b}.ln_1"), attention, norm(f"{b}.ln_2"), linear(f"{b}.mlp.c_fc"), linear(f"{b}.mlp.c_proj")
-            )
+            up, down = linear(f"{b}.mlp.c_fc"), linear(f"{b}.mlp.c_proj")
+            yield Block(norm(f"{b}.ln_1"), attention, norm(f"{b}.ln_2"), up, down)
 
     vision = Vision(
         conv1=t["visual.conv1.weight"],
@@ -390,7 +247,49 @@ def assemble(t: dict[str, Any], sizes: Sizes, config: Config, name: str) -> CLIP
         ln_final=norm("ln_final"),
         text_projection=t["text_projection"],
     )
-    preprocess = config.preprocess or configuration.default_preprocess()
-    if preprocess.size == (0, 0):
-        preprocess = preprocess._replace(size=(sizes.image, sizes.image))
-    return CLIP(vision, text, float(np.exp(float(t["logit_scale"].reshape(())))), preprocess, name)
+    preprocess = (config.preprocess or default_preprocess())._replace(size=(sizes.image, sizes.image))
+    return CLIP(vision, text, logit_scale, preprocess, name)
+
+
+def _check_arguments(activation: Any, vision_heads: Any, text_heads: Any, dtype: Any, device: str) -> None:
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype {dtype!r}: expected one of {', '.join(DTYPES)}")
+    if dtype == "float16" and device == "cpu":
+        raise ValueError("dtype 'float16' on a CPU would be slow and inexact; use 'float32'")
+    if activation is not None and activation not in ACTIVATIONS:
+        raise ValueError(f"activation {activation!r}: expected one of {', '.join(ACTIVATIONS)}")
+    for name, heads in (("vision_heads", vision_heads), ("text_heads", text_heads)):
+        if heads is not None and (type(heads) is not int or heads < 1):
+            raise ValueError(f"{name} {heads!r}: expected a whole number above 0")
+    check_device(device)
+
+
+def _find_in_folder(path: Path) -> Path:
+    """The weight file of a folder: of a download, or of a model in Hugging Face's cache that has one snapshot."""
+    for name in FILES:
+        if os.path.lexists(path / name):
+            return path / name
+    names = sorted(p.name for p in path.iterdir())
+    others = [name for name in names if name.endswith(".safetensors")]
+    if len(others) == 1:
+        return path / others[0]
+    snapshots = sorted((path / "snapshots").iterdir()) if "snapshots" in names else []
+    if len(snapshots) == 1:
+        return _find_in_folder(snapshots[0])
+    found = listed(others or [f"snapshots/{p.name}" for p in snapshots]) or "none"
+    pickles = [name for name in names if name.endswith((".bin", ".pt", ".pth"))]
+    hint = f"; {listed(pickles)} are pickles, which refclip never executes" if pickles else ""
+    raise WeightsError(
+        f"{path}: expected {FILES[0]} or one .safetensors file in this folder, found {found}{hint}; fetch that "
+        "file, or say which"
+    )
+
+
+def _existing(path: Path) -> Path:
+    if not os.path.lexists(path):
+        raise WeightsError(
+            f"{path}: no such file or folder, and not a shipped model ({', '.join(SHIPPED)}). refclip does not "
+            "download by itself; the README tells how to fetch real weights"
+        )
+    file_size(path)
+    return path

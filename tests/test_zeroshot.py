@@ -1,4 +1,4 @@
-"""Prototypes and ascore_0 against WinCLIP's equation 1, one prompt and one vector at a time, in Python's own numbers."""
+"""Prototypes and ascore_0 against WinCLIP's equation 1, one prompt and one vector at a time, in Python's floats."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_the_two_means_differ(small):
 @pytest.mark.parametrize("normalize_prompts", [False, True])
 def test_a_prompt_that_stands_twice_counts_twice(small, normalize_prompts):
     once = Prompts(("a bolt", "a nut"), ("a damaged bolt", "a bolt"))
-    twice = Prompts(("a bolt", "a nut", "a bolt"), ("a damaged bolt", "a bolt"))  # also in both states: each counts its own
+    twice = Prompts(("a bolt", "a nut", "a bolt"), ("a damaged bolt", "a bolt"))  # each state counts its own
     a, b = (prototypes(small, p, normalize_prompts=normalize_prompts) for p in (once, twice))
     assert np.abs(a[0] - b[0]).max() > 1e-3
     np.testing.assert_allclose(a[1], b[1], **EXACT)
@@ -136,7 +136,8 @@ def test_p_abnormal_at_the_ends_of_its_range(text):
         cold = p_abnormal(np.asarray(text, dtype), np.asarray(text, dtype), 1e-6)
         np.testing.assert_array_equal(cold, [0, 1])
         assert cold.dtype == dtype
-        assert p_abnormal(np.zeros(12, dtype), np.asarray(text, dtype), 0.07) == 0.5  # of no direction: undecided, not NaN
+        none = p_abnormal(np.zeros(12, dtype), np.asarray(text, dtype), 0.07)
+        assert none == 0.5  # of no direction: undecided, not NaN
 
 
 def test_the_two_states_are_each_others_rest(text):
