@@ -3,9 +3,9 @@
 from refclip.backend import to_device, to_numpy
 from refclip.checkpoint import WeightsError
 from refclip.clip import CLIP, encode_image, encode_text, encode_tokens, encode_windows, similarity
+from refclip.decode import ImageError, read_image
 from refclip.methods import METHODS, detector
 from refclip.prediction import Prediction
-from refclip.decode import ImageError, read_image
 from refclip.tokenizer import tokenize
 from refclip.transformer import Dual
 from refclip.weights import load

@@ -1,4 +1,4 @@
-"""The table of differences between papers and published code, gathered from the methods: `python -m refclip.differences`.
+"""The table of differences between papers and published code, from the methods: `python -m refclip.differences`.
 
 It is docs/differences.md; a test keeps the two equal.
 """

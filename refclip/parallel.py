@@ -106,8 +106,8 @@ def token_threads(tokens: int, like: Array, threads: int) -> Iterator[Callable[[
     Yields
     ------
     callable
-        Takes f and x. f must treat tokens independently and return arrays [b, n, ...], or tuples of them. Where threads
-        would not pay (a GPU, few tokens), it is `whole`, and BLAS's own threads do what they can.
+        Takes f and x. f must treat tokens independently and return arrays [b, n, ...], or tuples of them. Where
+        threads would not pay (a GPU, few tokens), it is `whole`, and BLAS's own threads do what they can.
     """
     if threads <= 1 or tokens < SPLIT_FROM * threads or not on_host(like):
         yield whole

@@ -24,8 +24,8 @@ from refclip import attention
 from refclip.autograd import primitive
 from refclip.backend import Array, xp_of
 from refclip.nn import LayerNorm, concat, layer_norm
-from refclip.resample import resize
 from refclip.parallel import whole
+from refclip.resample import resize
 from refclip.transformer import Dual, Result, Split, Stack, Trace, stack
 
 

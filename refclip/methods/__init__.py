@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from refclip.clip import CLIP
+from refclip.decode import read_image
 from refclip.methods import clip_ac, winclip
 from refclip.prediction import Prediction
-from refclip.decode import read_image
 
 METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "clip": (clip_ac, {"baseline": "clip"}),
