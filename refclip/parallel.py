@@ -101,7 +101,7 @@ def whole(f: Callable[[Array], Any], x: Array) -> Any:
 
 @contextmanager
 def token_threads(tokens: int, like: Array, threads: int) -> Iterator[Callable[[Callable[[Array], Any], Array], Any]]:
-    """A way to compute f(x), for x [b, n, ...], with the tokens shared out over threads: for a batch too small to split.
+    """A way to compute f(x), x [b, n, ...], with the tokens shared out over threads: for a batch too small to split.
 
     Yields
     ------

@@ -9,6 +9,7 @@ import mmap
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -679,11 +680,17 @@ def test_links_to_nothing(whole):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are of Unix")
 def test_pipes_do_not_hang(whole):
+    def late(*_):
+        raise TimeoutError("it waits for somebody to write into the pipe")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(5)
     for name in ("open_clip_config.json", "open_clip_model.safetensors"):
         (whole / name).unlink()
         os.mkfifo(whole / name)
         refused(whole, name, "a pipe or a device")
     refused("/dev/zero", "a pipe or a device")
+    signal.alarm(0)
 
 
 LOCKED = """
