@@ -46,7 +46,7 @@ def on_host(x: Array) -> bool:
 
 
 def to_device(x: Array, device: str = "cpu") -> Array:
-    """Bring an array to `device`, "cpu" or "cuda" (also "cuda:1").
+    """Bring an array to `device`, "cpu" or "cuda".
 
     Raises
     ------
@@ -55,9 +55,7 @@ def to_device(x: Array, device: str = "cpu") -> Array:
     """
     if device == "cpu":
         return to_numpy(x)
-    cupy, index = _cuda(device)
-    with cupy.cuda.Device(index):
-        return cupy.asarray(x)
+    return _cuda(device).asarray(x)
 
 
 def to_numpy(x: Array) -> np.ndarray:
@@ -71,7 +69,7 @@ def check_device(device: str) -> str:
     Raises
     ------
     ValueError
-        The name is neither "cpu" nor "cuda[:N]".
+        The name is neither "cpu" nor "cuda".
     RuntimeError
         CuPy is not installed, or no GPU answers.
     """
@@ -80,10 +78,12 @@ def check_device(device: str) -> str:
     return device
 
 
-def _cuda(device: str) -> tuple[Any, int]:
-    kind, _, number = device.partition(":")
-    if kind != "cuda" or not (number or "0").isdigit():
-        raise ValueError(f"device {device!r}: expected 'cpu', 'cuda' or 'cuda:N'")
+def _cuda(device: str) -> Any:
+    """CuPy, once it is known to work here."""
+    if device != "cuda":
+        raise ValueError(
+            f"device {device!r}: expected 'cpu' or 'cuda'; CUDA_VISIBLE_DEVICES chooses among several GPUs"
+        )
     try:
         import cupy  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -95,10 +95,9 @@ def _cuda(device: str) -> tuple[Any, int]:
         count = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:  # cupy raises its own CUDARuntimeError, a class we cannot name without a GPU build
         raise RuntimeError(f"device {device!r}: CuPy finds no usable GPU ({error}); use device 'cpu'") from error
-    index = int(number or "0")
-    if index >= count:
-        raise RuntimeError(f"device {device!r}: this machine has {count} GPU(s), numbered from 0")
-    return cupy, index
+    if not count:
+        raise RuntimeError(f"device {device!r}: CuPy finds no GPU; use device 'cpu'")
+    return cupy
 
 
 def erf(x: Array) -> Array:

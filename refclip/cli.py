@@ -104,7 +104,7 @@ def cli() -> None:
     "of this run, which shows faint ones too; all that is possible, 0 to 1, to compare runs; or your own.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-@click.option("--device", metavar="cpu|cuda", default="cpu", show_default=True, help="cuda, or cuda:1, needs CuPy.")
+@click.option("--device", metavar="cpu|cuda", default="cpu", show_default=True, help="cuda needs CuPy.")
 def score(
     *,
     paths: Sequence[str],

@@ -23,8 +23,6 @@ from refclip.tokenizer import tokenize
 from refclip.transformer import Dual
 from refclip.vit import ImageTokens, Vision, embed, image_tower, window_tower
 
-ROWS = 256  # tokens that one piece of a batch should hold: fewer waste BLAS, more leave the cache
-
 
 class CLIP(NamedTuple):
     """A CLIP, from `refclip.load`."""
@@ -112,7 +110,7 @@ def encode_tokens(
             split=split,
         )
 
-    size = parallel.even(len(pixels), max(1, ROWS // tokens), workers)
+    size = parallel.piece(len(pixels), tokens, pixels, workers)
     with parallel.token_threads(tokens, pixels, workers if len(pixels) == 1 else 1) as split:
         out: ImageTokens = parallel.map_batch(run, pixels, size=size, threads=workers)
     if not normalize:
@@ -155,7 +153,7 @@ def encode_windows(
     tokens = parallel.map_batch(lambda part: embed(clip.vision, part), pixels, threads=threads)  # [b, n, d]
     workers = parallel.default_threads() if threads is None else threads
     rows = 1 + len(windows[0]) if how == "drop" else tokens.shape[1]
-    step = parallel.even(len(windows), max(1, ROWS // rows), workers)
+    step = parallel.piece(len(windows), rows, pixels, workers)
     jobs = [(i, windows[j : j + step]) for i in range(len(tokens)) for j in range(0, len(windows), step)]
     parts = parallel.map_jobs(
         lambda job: window_tower(clip.vision, tokens[job[0] : job[0] + 1], job[1], how=how)[0], jobs, tokens, workers
@@ -196,7 +194,7 @@ def encode_text(
     order = xp.argsort(ends)  # texts of like length together, so that each piece is cut at its own longest
     longest = int(ends.max()) + 1
     workers = parallel.default_threads() if threads is None else threads
-    size = parallel.even(len(ids), max(1, ROWS // longest), workers)
+    size = parallel.piece(len(ids), longest, ids, workers)
 
     def run(part: Array) -> Array:
         return text_tower(clip.text, embed_tokens(clip.text, part), end_of_text(part))[0]

@@ -93,7 +93,9 @@ def to_open_clip(path: Path, tensors: dict[str, Array]) -> dict[str, Array]:
         else:
             out[new] = x.T if name in HF_TRANSPOSED else x
     for name, qkv in parts.items():
-        if set(qkv) != set("qkv") or name in out or len({(x.shape, x.dtype) for x in qkv.values()}) != 1:
+        if name in out:
+            raise WeightsError(f"{path}: {shown(name)} is there in two layouts, expected one; fetch another file")
+        if set(qkv) != set("qkv") or len({(x.shape, x.dtype) for x in qkv.values()}) != 1:
             found = ", ".join(f"{letter} {x.dtype} {x.shape}" for letter, x in sorted(qkv.items()))
             raise WeightsError(
                 f"{path}: {in_transformers(name)}: found {found}, expected q, k and v of one type and shape; {FETCH}"

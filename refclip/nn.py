@@ -82,6 +82,8 @@ def layer_norm(x: Array, p: LayerNorm, eps: float = 1e-5) -> Array:
     Ba, Kiros, Hinton: Layer Normalization, 2016, equation 4.
     """
     xp = xp_of(x)
+    if x.dtype == xp.float16:  # its squares overflow from 256 on
+        return layer_norm(x.astype(xp.float32), p, eps).astype(xp.float16)
     y = x - x.mean(axis=-1, keepdims=True)
     variance = xp.einsum("...d,...d->...", y, y) / x.shape[-1]  # [...]; one pass and no array of squares
     y *= (1 / xp.sqrt(variance + eps))[..., None]
@@ -114,6 +116,8 @@ def gelu(x: Array) -> Array:
     xp = xp_of(x)
     if x.dtype == xp.float64:
         return x * (0.5 + 0.5 * erf(x * 0.5**0.5))
+    if x.dtype == xp.float16:  # the coefficients underflow in it
+        return gelu(x.astype(xp.float32)).astype(xp.float16)
     y = xp.empty(x.shape, dtype=x.dtype)
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
     step = _chunk(x)
@@ -187,6 +191,8 @@ def gather(x: Array, rows: Array) -> Array:
 def normalize(x: Array) -> Array:
     """X / |x| over the last axis, with |x| kept above 1e-12 as torch's `F.normalize` keeps it."""
     xp = xp_of(x)
+    if x.dtype == xp.float16:  # its squares overflow from 256 on
+        return normalize(x.astype(xp.float32)).astype(xp.float16)
     length = xp.sqrt(xp.einsum("...d,...d->...", x, x))[..., None]  # [..., 1]
     return x / xp.maximum(length, 1e-12)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from refclip.backend import Array, on_host, xp_of
 
+ROWS = 256  # tokens that one piece of a batch should hold: fewer waste BLAS, more leave the cache
 SPLIT_FROM = 64  # tokens a thread should have: with fewer, each product costs more than the threads save
 
 
@@ -132,6 +133,11 @@ def join(parts: list[Any], axis: int = 0) -> Any:
     if first is None:
         return None
     return xp_of(first).concatenate(parts, axis=axis)
+
+
+def piece(items: int, rows: int, like: Array, threads: int) -> int:
+    """Items of a batch to compute at once, each of them `rows` tokens: about `ROWS` on the host, all on a GPU."""
+    return even(items, max(1, ROWS // rows), threads) if on_host(like) else items
 
 
 def even(items: int, most: int, pieces: int) -> int:

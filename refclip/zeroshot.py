@@ -43,8 +43,9 @@ def prototypes(clip: CLIP, prompts: Prompts, *, normalize_prompts: bool = False,
     xp = xp_of(embedded)
     every = embedded[xp.asarray([place[text] for text in texts])]  # [prompts, e]
     split = len(prompts.normal)
-    means = xp.stack([every[:split].mean(axis=0), every[split:].mean(axis=0)])  # [2, e]
-    return normalize(means)
+    # in float64: a float32 sum over a hundred rows, one by one, would lose a digit that the towers kept
+    means = [part.mean(axis=0, dtype=xp.float64) for part in (every[:split], every[split:])]  # [e] each
+    return normalize(xp.stack(means)).astype(every.dtype)  # [2, e]
 
 
 def temperature_of(clip: CLIP, temperature: float | str) -> float:

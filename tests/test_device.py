@@ -346,8 +346,8 @@ def test_the_way_to_the_host_and_back():
     np.testing.assert_array_equal(refclip.to_device(there, "cpu"), x)
     assert refclip.to_numpy(x) is x
     assert refclip.to_device(x, "cpu") is x
-    for wrong in ("gpu", "cuda0", "cuda:x", "cuda:-1", ""):
-        with pytest.raises(ValueError, match="expected 'cpu', 'cuda' or 'cuda:N'"):
+    for wrong in ("gpu", "cuda0", "cuda:1", ""):
+        with pytest.raises(ValueError, match="expected 'cpu' or 'cuda'; CUDA_VISIBLE_DEVICES"):
             refclip.to_device(x, wrong)
 
 
@@ -368,8 +368,8 @@ with warnings.catch_warnings():
 
 
 @without_gpu
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", "cuda:3"])
-def test_asking_for_a_missing_gpu_says_what_to_do(small_folder, name):
+def test_asking_for_a_missing_gpu_says_what_to_do(small_folder):
+    name = "cuda"
     for call in (
         lambda: refclip.load("refclip-mini", device=name),
         lambda: refclip.load(small_folder, dtype="float16", device=name),

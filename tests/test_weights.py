@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import math
@@ -335,6 +336,9 @@ def test_layouts_are_not_mixed(whole):
     extra = {"vision_model.post_layernorm.bias": tensors["visual.ln_post.bias"]}
     files.save(weight_file(whole), tensors | extra)
     refused(whole, "visual.ln_post.bias", "two layouts")
+    joint = {key: tensors[key] for key in ["transformer.resblocks.0.attn.in_proj_weight"]}
+    files.save(weight_file(whole), files.to_transformers(tensors) | joint)
+    refused(whole, "transformer.resblocks.0.attn.in_proj_weight", "two layouts")
     # a tower under another name is not taken for text
     theirs = {k.replace("text_model.enc", "other_model.enc"): x for k, x in files.to_transformers(tensors).items()}
     files.save(weight_file(whole), theirs)
@@ -445,6 +449,7 @@ def claim(whole: Path, **changes) -> Path:
         ({"shape": [True, 160]}, ["shape"]),
         ({"shape": ["16", 10]}, ["shape"]),
         ({"shape": None}, ["shape None"]),
+        ({"shape": [1] * 7 + [16, 10]}, ["at most 8 whole numbers"]),
         ({"shape": [1] * 100 + [16, 10]}, ["at most 8 whole numbers"]),
         ({"data_offsets": [640, 0]}, ["takes 640 bytes", "its place has -640"]),
         ({"data_offsets": [0, 640, 640]}, ["bytes [0, 640, 640]"]),
@@ -740,11 +745,13 @@ def test_a_failed_load_leaves_no_open_file(whole):
         pytest.skip("counts open files in Linux's /proc")
     file = weight_file(whole)
     raw = file.read_bytes()
+    gc.collect()  # what earlier tests left to collect must not close in between
     before = len(list(Path("/proc/self/fd").iterdir()))
     for n in (3, 100, len(raw) - 1):
         file.write_bytes(raw[:n])
         with pytest.raises(refclip.WeightsError):
             load(whole)
+    gc.collect()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

@@ -66,5 +66,7 @@ def detector(method: str, clip: CLIP, name: str | None = None, **options: Any) -
 def _run(module: ModuleType, state: Any, images: Sequence[Any]) -> Prediction:
     if isinstance(images, str | os.PathLike) or not hasattr(images, "__len__"):
         raise TypeError("expected a sequence of images; put a single one in a list")
+    if 0 < getattr(images, "ndim", 4) < 4:  # an array's rows would pass for grey images
+        raise TypeError(f"an array of shape {list(images.shape)} is one image; put it in a list")  # type: ignore
     opened = [read_image(image) if isinstance(image, str | os.PathLike) else image for image in images]
     return module.score(state, module.extract(state, opened))

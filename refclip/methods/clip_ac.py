@@ -32,6 +32,7 @@ from refclip.prompts import (
     BARE,
     CLIP_AC_STATES,
     IMAGENET_TEMPLATES,
+    STATES,
     TEMPLATES,
     States,
     compose,
@@ -57,8 +58,8 @@ class Options(NamedTuple):
         Which of the two; `detector` sets it.
     paper : {"winclip", "anomalyclip", "dual-image"}, optional
         Whose meaning of the name. By default AnomalyCLIP's CLIP and WinCLIP's CLIP-AC.
-    states : States, optional
-        Other state words.
+    states : str or States, optional
+        Other state words: a published list's name (`prompts.STATES`) or one's own.
     templates : str or tuple of str, optional
         Other templates: a published list's name (`prompts.TEMPLATES`) or the templates themselves.
     normalize_prompts : bool
@@ -69,13 +70,13 @@ class Options(NamedTuple):
         tau. It moves no ranking of images or patches, only the values.
     underscores : bool
         Keep the underscores of an object's name, as published code does.
-    resize : {"squash", "shortest"}
+    resize : {"squash", "shortest", "longest"}
         How an image becomes square.
     """
 
     baseline: str = "clip-ac"
     paper: str | None = None
-    states: States | None = None
+    states: str | States | None = None
     templates: str | tuple[str, ...] | None = None
     normalize_prompts: bool = True
     one_class: bool = False
@@ -127,12 +128,31 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
     if (o.baseline, paper) not in BASELINES:
         known = ", ".join(f"{b} ({p})" for b, p in BASELINES)
         raise ValueError(f"baseline {o.baseline!r} of paper {paper!r}: expected one of {known}")
+    if o.resize not in ("squash", "shortest", "longest"):
+        raise ValueError(f"resize={o.resize!r}: expected 'squash', 'shortest' or 'longest'")
     states, templates = BASELINES[o.baseline, paper]
     if o.templates is not None:
         templates = named_templates(o.templates)
-    prompts = compose(name, o.states or states, templates, underscores=o.underscores)
+    prompts = compose(
+        name, states if o.states is None else named_states(o.states), templates, underscores=o.underscores
+    )
     text = prototypes(clip, prompts, normalize_prompts=o.normalize_prompts)
     return State(clip, text, temperature_of(clip, o.temperature), o._replace(paper=paper))
+
+
+def named_states(states: str | States) -> States:
+    """A published list by its name, or the states given.
+
+    Raises
+    ------
+    ValueError
+        No list of that name.
+    """
+    if isinstance(states, States):
+        return states
+    if not isinstance(states, str) or states not in STATES:
+        raise ValueError(f"states {states!r}: expected one of {', '.join(STATES)}, or States(normal, abnormal)")
+    return STATES[states]
 
 
 def named_templates(templates: str | Sequence[str]) -> tuple[str, ...]:

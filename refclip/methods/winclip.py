@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 from refclip.backend import Array, xp_of
 from refclip.clip import CLIP, encode_image, encode_tokens, encode_windows
-from refclip.methods.clip_ac import named_templates
+from refclip.methods.clip_ac import named_states, named_templates
 from refclip.methods.images import pixels_of
 from refclip.prediction import Difference, Prediction, predict
 from refclip.preprocess import Geometry
-from refclip.prompts import STATES, States, compose
+from refclip.prompts import States, compose
 from refclip.resample import resize
 from refclip.vit import sliding_windows
 from refclip.zeroshot import one_class, p_abnormal, prototypes, temperature_of
@@ -67,7 +67,7 @@ class Options(NamedTuple):
         Paper: the class token. caoyunkang's code: the maximum of the map.
     underscores : bool
         Keep the underscores of an object's name ("metal_nut"), as all three codes do.
-    resize : {"squash", "shortest"}
+    resize : {"squash", "shortest", "longest"}
         How an image becomes square. Codes: squashed.
     """
 
@@ -140,6 +140,7 @@ class Features(NamedTuple):
     image: Array  # [b, e], class token of the whole image
     crops: Array  # [b, c, e], what the image score is the mean over
     windows: dict[int, Array]  # k -> [b, w, e]; k = 1 for patch tokens
+    made_of: str  # the option `features` they were extracted with
     grid: tuple[int, int]
     geometry: tuple[Geometry, ...]
 
@@ -164,15 +165,16 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
     for key, allowed in CHOICES.items():
         if getattr(o, key) not in allowed:
             raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
-    if isinstance(o.states, str) and o.states not in STATES:
-        raise ValueError(f"states {o.states!r}: expected one of {', '.join(STATES)}, or States(normal, abnormal)")
+    if o.one_class and o.image_score == "map-max":
+        raise ValueError(
+            "image_score='map-max' reads the two-class map; one_class=True needs image_score='class-token'"
+        )
     if not o.scales and not o.image_scale and o.features != "patches":
         raise ValueError("no scale is left: give scales, or image_scale=True")
     side = min(clip.preprocess.size) // clip.vision.patch_size
     if any(not 1 <= k <= side for k in o.scales):
         raise ValueError(f"scales {o.scales}: expected window sides from 1 to {side} patches")
-    states = STATES[o.states] if isinstance(o.states, str) else o.states
-    prompts = compose(name, states, named_templates(o.templates), underscores=o.underscores)
+    prompts = compose(name, named_states(o.states), named_templates(o.templates), underscores=o.underscores)
     text = prototypes(clip, prompts, normalize_prompts=o.normalize_prompts)
     return State(clip, text, temperature_of(clip, o.temperature), o)
 
@@ -193,17 +195,37 @@ def extract(state: State, images: Sequence[Any]) -> Features:
             windows = {k: encode_windows(clip, pixels, sliding_windows(grid, k)) for k in o.scales}
         else:
             windows = {k: encode_tiles(clip, pixels, grid, k) for k in o.scales}
-    crops = image[:, None] if o.crops == 1 else encode_crops(clip, images, o.resize, mirrored=o.crops == 10)
-    return Features(image, crops, windows, grid, geometry)
+    crops = (
+        image[:, None]
+        if o.crops == 1 or o.image_score == "map-max"
+        else encode_crops(clip, images, o.resize, mirrored=o.crops == 10)
+    )
+    return Features(image, crops, windows, o.features, grid, geometry)
 
 
 def score(state: State, features: Features, context: None = None) -> Prediction:
-    """Score and map of a batch (sections 4.1 and 4.2). Zero-shot takes no context."""
+    """Score and map of a batch (sections 4.1 and 4.2). Zero-shot takes no context.
+
+    Features serve any options that need no more than they hold: fewer scales, fewer crops, other means.
+
+    Raises
+    ------
+    ValueError
+        They lack what the options need; the message names the option.
+    """
     o, text, tau = state.options, state.text, state.temperature
+    needed = (1,) if o.features == "patches" else o.scales
+    if o.features != features.made_of:
+        raise ValueError(f"features={o.features!r}: these were extracted with features={features.made_of!r}")
+    if missing := [k for k in needed if k not in features.windows]:
+        raise ValueError(f"scales {o.scales}: these features have {tuple(features.windows)}, not {missing}")
+    if o.image_score == "class-token" and o.crops > max(1, features.crops.shape[1]):
+        raise ValueError(f"crops={o.crops}: these features were extracted with {features.crops.shape[1]}")
+    crops = features.image[:, None] if o.crops == 1 else features.crops[:, : o.crops]  # [b, c, e]
     image = p_abnormal(features.image, text, tau)  # [b]
     scales = [
         aggregate_windows(p_abnormal(x, text, tau), features.grid, k, o.aggregation, o.mean_of)
-        for k, x in features.windows.items()
+        for k, x in ((k, features.windows[k]) for k in needed)
     ]  # [b, gh, gw] each
     if o.image_scale and o.features != "patches":
         xp = xp_of(image)
@@ -212,9 +234,9 @@ def score(state: State, features: Features, context: None = None) -> Prediction:
     if o.image_score == "map-max":
         answer = grid_map.max(axis=(1, 2))
     elif o.one_class:
-        answer = one_class(features.crops, text).mean(axis=1)
+        answer = one_class(crops, text).mean(axis=1)
     else:
-        answer = p_abnormal(features.crops, text, tau).mean(axis=1)
+        answer = p_abnormal(crops, text, tau).mean(axis=1)
     return predict(answer, grid_map, features.geometry)
 
 

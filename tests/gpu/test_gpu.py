@@ -235,25 +235,6 @@ def test_memory_is_given_back(small_folder, cupy):
     assert pool.used_bytes() == before
 
 
-def test_a_gpu_that_is_not_there_is_named(cupy):
-    count = cupy.cuda.runtime.getDeviceCount()
-    with pytest.raises(RuntimeError, match=rf"this machine has {count} GPU"):
-        refclip.load("refclip-mini", device=f"cuda:{count}")
-
-
-def test_another_gpu_than_the_first(small, small_folder, cupy, pixels):
-    """A model on a GPU that is not CuPy's current one is used where it is."""
-    last = cupy.cuda.runtime.getDeviceCount() - 1
-    if last == 0:
-        pytest.skip("this machine has one GPU")
-    clip = refclip.load(small_folder, dtype="float64", device=f"cuda:{last}")
-    out = refclip.detector("winclip", clip, NAME, crops=5)(pictures())
-    want = refclip.detector("winclip", small, NAME, crops=5)(pictures())
-    np.testing.assert_allclose(out.score, want.score, **EXACT)
-    np.testing.assert_allclose(out.map, want.map, **EXACT)
-    assert clip.vision.proj.device.id == last
-
-
 def test_command_line(tmp_path):
     from PIL import Image
 
