@@ -37,7 +37,7 @@ test: $(VENV)/.dev   ## every test that needs neither torch nor a GPU
 lint: $(VENV)/.dev   ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 parity: .venv-parity/.done  ## recompute every comparison against torch and open_clip, and check the golden files
 	$(PARITY)/python -m pytest -q tests/parity

@@ -688,14 +688,17 @@ def test_pipes_do_not_hang(whole):
     def late(*_):
         raise TimeoutError("it waits for somebody to write into the pipe")
 
-    signal.signal(signal.SIGALRM, late)
+    before = signal.signal(signal.SIGALRM, late)
     signal.alarm(5)
-    for name in ("open_clip_config.json", "open_clip_model.safetensors"):
-        (whole / name).unlink()
-        os.mkfifo(whole / name)
-        refused(whole, name, "a pipe or a device")
-    refused("/dev/zero", "a pipe or a device")
-    signal.alarm(0)
+    try:
+        for name in ("open_clip_config.json", "open_clip_model.safetensors"):
+            (whole / name).unlink()
+            os.mkfifo(whole / name)
+            refused(whole, name, "a pipe or a device")
+        refused("/dev/zero", "a pipe or a device")
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 LOCKED = """
