@@ -14,6 +14,9 @@ look, not for how they score: what the model misses is shown beside what it find
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Callable
@@ -390,9 +393,10 @@ def main() -> None:
     console.print(f"\n{NOTE}\n")
     console.print(f"Missed here: {'; '.join(missed) or 'nothing'}.")
     console.print(f"Look at {out / 'demo.png'}, then try it yourself:", soft_wrap=True, markup=False)
-    console.print(
-        f"  refclip score '{out}/photos/gravel*' --object gravel --out '{out}/mine'", soft_wrap=True, markup=False
-    )
+    beside = Path(sys.executable).with_name("refclip")  # inside the environment that `make demo` built
+    command = os.path.relpath(beside) if beside.exists() and not shutil.which("refclip") else "refclip"
+    hint = f"  {command} score '{out}/photos/gravel*' --object gravel --out '{out}/mine'"
+    console.print(hint, soft_wrap=True, markup=False)
 
 
 if __name__ == "__main__":

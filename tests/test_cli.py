@@ -483,8 +483,8 @@ def test_every_option_can_be_given_its_default(method):
         ("clip", ["--option", "baseline=clip-ac"], "clip has no option 'baseline'"),
         (
             "clip",
-            ["--option", "states=vand"],
-            "--option states='vand': expected none or words from a file: --states FILE",
+            ["--option", "states=vandal"],
+            "states 'vandal': expected one of winclip, anovl, vand",
         ),
     ],
 )
