@@ -56,8 +56,13 @@ one_blas_thread = _Blas()
 
 
 def default_threads() -> int:
-    """Processors this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors this process may use: those it may run on, or fewer if the variables that BLAS obeys say so."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        limit = os.environ.get(name, "")
+        if limit.isdecimal() and int(limit) > 0:
+            return min(available, int(limit))
+    return available
 
 
 def map_batch(f: Callable[..., Any], *arrays: Array, size: int = 1, threads: int | None = None) -> Any:

@@ -188,3 +188,16 @@ def test_overlapping_callers_leave_blas_as_it_was():
     assert set(threads()) == {1}
     parallel.one_blas_thread.__exit__()
     assert threads() == before
+
+
+def test_the_variables_that_blas_obeys_limit_our_threads_too(monkeypatch):
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    free = parallel.default_threads()
+    assert free >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert parallel.default_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "many")
+    assert parallel.default_threads() == free
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "100000")
+    assert parallel.default_threads() == free
