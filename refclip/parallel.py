@@ -17,7 +17,7 @@ from typing import Any
 
 from refclip.backend import Array, on_host, xp_of
 
-ROWS = 256  # tokens that one piece of a batch should hold: fewer waste BLAS, more leave the cache
+ROWS = 512  # tokens that one piece of a batch should hold: fewer, and BLAS repacks the weights too often
 SPLIT_FROM = 64  # tokens a thread should have: with fewer, each product costs more than the threads save
 
 
@@ -75,7 +75,7 @@ def map_batch(f: Callable[..., Any], *arrays: Array, size: int = 1, threads: int
         first axis of length b. It must treat the items of a batch independently.
     *arrays : array [b, ...]
     size : int
-        Items in one piece. Small pieces stay in cache; a piece below about 50 rows wastes BLAS.
+        Items in one piece. Small pieces stay in cache; a piece below about 50 rows wastes BLAS, which repacks the weights for each.
     threads : int, optional
         At most this many at a time; all available processors by default.
 
