@@ -75,7 +75,7 @@ def map_batch(f: Callable[..., Any], *arrays: Array, size: int = 1, threads: int
         first axis of length b. It must treat the items of a batch independently.
     *arrays : array [b, ...]
     size : int
-        Items in one piece. Small pieces stay in cache; a piece below about 50 rows wastes BLAS, which repacks the weights for each.
+        Items in one piece. Small pieces stay in cache, but BLAS repacks the weights for each.
     threads : int, optional
         At most this many at a time; all available processors by default.
 
