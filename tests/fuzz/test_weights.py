@@ -374,6 +374,7 @@ def judge(original: Original, sound: dict[str, Any], damaged: Files, clip: refcl
     assert set(after) == set(before), "other tensors"
     numbers = {k: files.from_bytes(data, kind).reshape(shape) for k, (kind, shape, data) in after.items()}
     scale = numbers.pop("logit_scale")
+    # one exp in float64 on both sides: a rounding or two
     assert np.isclose(clip.logit_scale, np.exp(np.float64(scale.item())), rtol=1e-14), "another scale"
     for x, parts in zip(files.leaves(clip), original.order, strict=True):
         wanted = np.concatenate([numbers[part] for part in parts]) if len(parts) > 1 else numbers[parts[0]]

@@ -75,6 +75,7 @@ def compare(sides, method, theirs):
         assert out.map.shape == map.shape == (len(images), size, size)
         answers[dtype] = score, map, out
     score, map, out = answers["float64"]
+    # float64 on both sides, values between -1 and 1: what is left is the order of summation
     np.testing.assert_allclose(out.score, score, rtol=0, atol=1e-10)
     np.testing.assert_allclose(out.map, map, rtol=0, atol=1e-10)
     score32, map32, out32 = answers["float32"]
