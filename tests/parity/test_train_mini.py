@@ -1,0 +1,189 @@
+"""The training recipe: its towers are open_clip's, its losses mean what they say, and a stopped run goes on."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from open_clip.model import CLIP
+from recipe import model, muon, pairs, scenes, training
+
+import refclip
+from refclip.vit import sliding_windows
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder as `fetch.prepare` leaves it, with three discs in it and one photograph, of noise."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:128, :128]
+    things = np.zeros((3, 128, 128, 4), np.uint8)
+    things[..., :3] = rng.integers(40, 220, (3, 1, 1, 3))
+    things[..., 3] = 255 * (np.hypot(y - 64, x - 64) < 60)
+    np.savez(folder / "things.npz", pixels=things, name=np.array(["red disc", "disc", "plate"]),
+             tags=np.array(["", "", "dish"]), split=np.array(["train", "train", "held-out name"]),
+             style=np.array(["drawn"] * 3))  # fmt: skip
+    np.savez(folder / "photos.npz", pixels=rng.integers(0, 255, (1, 256, 256, 3), dtype=np.uint8),
+             name=np.array(["gravel"]), split=np.array(["train"]))  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def batch(data):
+    return pairs.batch(np.random.default_rng(1), scenes.load(data), 4, extra=3)
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return model.build(0).eval()
+
+
+def test_only_the_training_split_is_loaded(data):
+    assert list(scenes.load(data).names) == ["red disc", "disc"]
+
+
+def test_whole_view_and_texts_are_open_clips(clip, batch):
+    pixels = model.normalise(batch.images)
+    with torch.no_grad():
+        whole = model.view(clip, model.patches(clip, pixels), model.window_ids(batch.corners[15], 15))[:, 0]
+        expected = clip.encode_image(pixels, normalize=True)
+        said = model.texts(clip, batch.captions)
+        expected_said = clip.encode_text(torch.from_numpy(batch.captions), normalize=True)
+    # float32 through 6 and 4 blocks, in another order of operations
+    torch.testing.assert_close(whole, expected, atol=2e-6, rtol=0)
+    torch.testing.assert_close(said, expected_said, atol=2e-6, rtol=0)
+
+
+def test_windows_are_refclips(clip, batch, tmp_path):
+    """What is trained is what the library runs: the same windows, from the exported float16 weights."""
+    run = training.begin(0)
+    training.save(run, tmp_path, step=0, spent=0.0, seed=0, finished=True)
+    library = refclip.load(training.export(tmp_path))
+    half = model.build(0)
+    with torch.no_grad():
+        for p in half.parameters():
+            p.copy_(p.half().float())
+        pixels = model.normalise(batch.images[:2])
+        x = model.patches(half, pixels)
+        for side in (2, 3):
+            windows = sliding_windows((15, 15), side)
+            expected = model.view(half, x, torch.tensor(windows)[None].expand(2, -1, -1))
+            found = refclip.encode_windows(library, pixels.numpy(), windows, normalize=True)
+            np.testing.assert_allclose(found, expected.numpy(), atol=3e-6)  # float32, other order of operations
+
+
+def test_some_ids_keep_the_damage_and_the_same_places():
+    cover = np.zeros((6, 15, 15), np.float32)
+    cover[3:, 4:6, 4:8] = 10
+    ids = model.some_ids(cover, 0.4)
+    assert ids.shape == (6, 1, 90)
+    np.testing.assert_array_equal(ids[:3], ids[3:])
+    damaged = {15 * y + x for y in (4, 5) for x in range(4, 8)}
+    assert all(damaged <= set(row.tolist()) for row in ids[:, 0])
+    assert all(len(set(row.tolist())) == 90 for row in ids[:, 0])
+
+
+def test_contrast_against_a_loop():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(4, 6))
+    same = np.eye(4, 6, dtype=bool)
+    same[0, 2] = same[2, 0] = same[1, 5] = True
+
+    def loss(values, own, excluded):
+        rivals = [v for v, out in zip(values, excluded, strict=True) if not out]
+        return -math.log(math.exp(values[own]) / sum(map(math.exp, rivals)))
+
+    excluded = same & ~np.eye(4, 6, dtype=bool)
+    rows = [loss(logits[i], i, excluded[i]) for i in range(4)]
+    columns = [loss(logits[:, i], i, excluded[:, i]) for i in range(4)]
+    found = model._contrast(torch.from_numpy(logits), torch.from_numpy(same))
+    assert float(found) == pytest.approx((np.mean(rows) + np.mean(columns)) / 2, rel=1e-12)
+
+
+def test_losses_know_the_truth(clip, batch):
+    """A state loss is a cross-entropy: with the truth turned around, the two add up to log 4 or more."""
+
+    def of(batch):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            return model.losses(clip, batch, 1.0)
+
+    terms = of(batch)
+    assert set(terms) == {"contrast", "state_2", "state_3", "state_6", "state_15"}
+    turned = of(batch._replace(truth={k: np.where(v < 0, v, 1 - v) for k, v in batch.truth.items()}))
+    assert float(terms["contrast"]) == float(turned["contrast"])
+    for side in (2, 3, 6, 15):
+        # -log sigmoid(x) - log sigmoid(-x) >= 2 log 2, equal where the logit is 0
+        assert float(terms[f"state_{side}"] + turned[f"state_{side}"]) >= 2 * math.log(2) - 1e-6
+    assert float(terms.total) == pytest.approx(sum(float(v) for v in terms.values()), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (96, 32), (32, 128)])
+def test_orthogonal(shape):
+    torch.manual_seed(1)
+    g = torch.randn(shape)
+    values = torch.linalg.svdvals(muon.orthogonal(g))
+    assert float(values.min()) > 0.5  # the quintic leaves them near 1, not at it: 0.7 to 1.2, less for the smallest
+    assert float(values.max()) < 1.3
+    u, _, v = torch.linalg.svd(g, full_matrices=False)
+    assert float(((u @ v) * muon.orthogonal(g)).sum() / values.sum()) > 0.95  # and the directions are kept
+
+
+def test_loss_falls_and_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
+    """Twelve steps at once, or seven and then five from the checkpoint: the same weights; and the loss falls."""
+    monkeypatch.setattr(training, "WARM_UP", 4)
+    kw = {"steps": 12, "count": 4}
+    assert training.train(data, tmp_path / "whole", **kw)
+
+    monkeypatch.setattr(training, "CHECKPOINT", 0)  # after every step
+
+    class Stop(Exception):
+        pass
+
+    real = training._step
+
+    def until_seven(run, batch, step, part):
+        if step == 7:
+            raise Stop
+        return real(run, batch, step, part)
+
+    monkeypatch.setattr(training, "_step", until_seven)
+    with pytest.raises(Stop):
+        training.train(data, tmp_path / "parts", **kw)
+    monkeypatch.setattr(training, "_step", real)
+    assert training.metadata(tmp_path / "parts" / "checkpoint.safetensors")["step"] == "7"
+    assert training.train(data, tmp_path / "parts", **kw)
+    one, two = (training.load_file(tmp_path / which / "checkpoint.safetensors") for which in ("whole", "parts"))
+    assert one.keys() == two.keys()
+    for key in one:
+        # sums over two threads may round otherwise from run to run
+        torch.testing.assert_close(one[key], two[key], atol=1e-5, rtol=1e-4)
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    assert lines[0]["step"] == 1
+    with pytest.raises(ValueError, match="trained with seed 0, asked for 1"):
+        training.train(data, tmp_path / "whole", seed=1, **kw)
+
+
+def test_learns_one_batch(batch):
+    """Twenty steps on one batch bring every state loss below chance, log 2."""
+    run = training.begin(0)
+    for step in range(20):
+        terms = training._step(run, batch, step, 0.5)
+    assert all(terms[f"state_{side}"] < 0.6 for side in (2, 3))
+    assert terms["contrast"] < math.log(11)
+
+
+def test_export_is_what_open_clip_loads(tmp_path):
+    run = training.begin(3)
+    training.save(run, tmp_path, step=0, spent=0.0, seed=3, finished=True)
+    training.export(tmp_path)
+    config = json.loads((tmp_path / "refclip-mini.json").read_text())
+    other = CLIP(**config["model_cfg"])
+    tensors = training.load_file(tmp_path / "refclip-mini.safetensors")
+    missing, unexpected = other.load_state_dict(tensors, strict=False)
+    assert not missing
+    assert not unexpected
+    assert (tmp_path / "refclip-mini.safetensors").stat().st_size < 30e6
+    assert not list(tmp_path.glob("*.tmp"))

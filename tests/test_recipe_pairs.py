@@ -1,0 +1,141 @@
+"""The training recipe's batches: what a caption says is true of what is visible, and held-out words stay out."""
+
+import numpy as np
+import pytest
+from recipe import camera, captions, pairs, scenes
+from recipe.pairs import GRID, LEAST_DAMAGED, MOST_FLAWLESS, PATCH, WINDOWS
+from threadpoolctl import threadpool_limits
+
+from refclip.prompts import STATES, TEMPLATES
+from refclip.tokenizer import decode
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Products this small are slower when BLAS shares them out."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Two cut-outs, a disc and a square, and one photograph, of noise."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:128, :128]
+    things = rng.integers(60, 200, (2, 128, 128, 4), dtype=np.uint8)
+    things[0, ..., 3] = 255 * (np.hypot(y - 64, x - 64) < 60)
+    things[1, ..., 3] = 255 * (np.maximum(abs(y - 64), abs(x - 64)) < 50)
+    photo = rng.integers(0, 255, (1, 256, 256, 3), dtype=np.uint8)
+    return scenes.Pictures(things, np.array(["disc", "square"]), np.array(["", "flat"]), photo, np.array(["gravel"]))
+
+
+@pytest.fixture(scope="module")
+def batch(pictures):
+    return pairs.batch(np.random.default_rng(5), pictures, 12, extra=7)
+
+
+def said(ids):
+    return [decode(row[1 : row.argmax()].tolist()).strip() for row in ids]
+
+
+def test_shapes(batch):
+    assert batch.images.shape == (24, 120, 120, 3)
+    assert batch.images.dtype == np.uint8
+    assert batch.captions.shape == (31, 77)
+    assert batch.same.shape == (24, 31)
+    assert batch.prompts.shape == (13 * 2 * pairs.PROMPTS, 77)
+    for side, m in (*WINDOWS.items(), (GRID, 1)):
+        assert batch.truth[side].shape == (24, m)
+        assert batch.corners[side].shape == (24, m, 2)
+        assert batch.corners[side].min() >= 0
+        assert batch.corners[side].max() <= GRID - side
+
+
+def test_truth_is_what_the_window_shows(batch):
+    for side in (*WINDOWS, GRID):
+        for i in range(24):
+            for truth, (y, x) in zip(batch.truth[side][i], batch.corners[side][i], strict=True):
+                visible = batch.cover[i, y : y + side, x : x + side].sum()
+                if visible >= LEAST_DAMAGED[side] * (side * PATCH) ** 2:
+                    assert truth == 1
+                else:
+                    assert truth == (0 if visible < MOST_FLAWLESS else -1)
+
+
+def test_flawless_first_and_the_same_places(batch):
+    assert not batch.cover[:12].any()
+    assert all((batch.truth[side][:12] == 0).all() for side in batch.truth)
+    for side in WINDOWS:
+        np.testing.assert_array_equal(batch.corners[side][:12], batch.corners[side][12:])
+
+
+def test_windows_of_both_kinds(batch):
+    for side in WINDOWS:
+        assert (batch.truth[side] == 1).sum() >= 3
+        assert (batch.truth[side][12:] == 0).sum() >= (3 if side < 6 else 0)
+
+
+def test_a_caption_is_true_of_its_own_picture(batch):
+    assert batch.same.diagonal().all()
+    assert not batch.same[:12, 12:24].diagonal().any() or (batch.truth[GRID][12:, 0] != 1).any()
+
+
+def test_prompts_are_flawless_then_damaged(batch):
+    normal = set(captions.STATES.normal)
+    for i, text in enumerate(said(batch.prompts)):
+        damaged = (i // pairs.PROMPTS) % 2 == 1
+        words = [w.replace("{}", "").strip() for w in captions.STATES.abnormal]
+        speaks = any(f" {w}" in f" {text}" for w in [*words, "anomalous"])
+        assert speaks == damaged, (text, normal)
+
+
+def test_same_rng_same_batch(pictures):
+    one, two = (pairs.batch(np.random.default_rng([3, 1]), pictures, 2, extra=2) for _ in range(2))
+    np.testing.assert_array_equal(one.images, two.images)
+    np.testing.assert_array_equal(one.captions, two.captions)
+    np.testing.assert_array_equal(one.cover, two.cover)
+    other = pairs.batch(np.random.default_rng([3, 2]), pictures, 2, extra=2)
+    assert (one.images != other.images).any()
+
+
+def test_the_damage_is_where_the_cover_says(pictures):
+    """Unphotographed, the two copies differ inside the mask alone; photographed, most inside it."""
+    rng = np.random.default_rng(2)
+    inside, outside = [], []
+    for _ in range(20):
+        flawless, damaged = pairs.pair(rng, pictures)
+        change = np.abs(flawless.image.astype(float) - damaged.image).mean(-1)
+        change = change.reshape(GRID, PATCH, GRID, PATCH).mean((1, 3))
+        change -= np.median(change)  # light and white balance
+        if (damaged.cover > 32).any():
+            inside.append(change[damaged.cover > 32].mean())
+            outside.append(change[damaged.cover == 0].mean())
+    assert len(inside) > 8
+    assert np.mean(inside) > np.mean(outside) + 5  # greys; sensor noise moves a patch's mean by less than 1
+
+
+def test_held_out_words_are_the_papers_and_are_never_said():
+    papers = [w for states in STATES.values() for part in states for w in part]
+    held = [*captions.HELD_STATES.normal, *captions.HELD_STATES.abnormal]
+    assert set(held) <= set(papers)
+    assert set(captions.HELD_TEMPLATES) <= {t for templates in TEMPLATES.values() for t in templates}
+    rng = np.random.default_rng(0)
+    texts = [captions.caption(rng, "cup", bool(i % 2)) for i in range(4000)]
+    texts += [captions.kind_caption(rng, "cup", (("cracked", "a crack"),)) for _ in range(1000)]
+    stems = [t.split("{}") for t in captions.HELD_TEMPLATES]
+    for text in texts:
+        assert not any(w.replace("{}", "cup") in text for w in held), text
+        assert not any(text.startswith(a) and text.endswith(b) for a, b in stems), text
+
+
+def test_camera_keeps_the_picture():
+    rng = np.random.default_rng(1)
+    image = np.linspace(0, 1, 120, dtype=np.float32)[:, None, None] * np.ones((1, 120, 3), np.float32)
+    before = image.copy()
+    for grey in (False, True):
+        shots = [camera.shoot(rng, image, grey=grey) for _ in range(30)]
+        assert all(s.shape == (120, 120, 3) and s.dtype == np.uint8 for s in shots)
+        assert all(np.corrcoef(s.mean(-1).ravel(), image[..., 0].ravel())[0, 1] > 0.9 for s in shots)
+        if grey:  # JPEG's colour transform may round a grey by one level
+            assert max(int(np.ptp(s.astype(int), axis=-1).max()) for s in shots) <= 1
+    np.testing.assert_array_equal(image, before)

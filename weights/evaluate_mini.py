@@ -1,0 +1,40 @@
+"""Measure refclip-mini: every figure of weights/README.md.
+
+    python weights/evaluate_mini.py --data build/mini --real hazelnut=hazelnut_toy --out report.json
+
+`--data` is the folder that `train_mini.py` fetched and prepared, for the held-out pictures; `--real` names a folder in
+MVTec AD's layout and what it shows. Needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from recipe import evaluate
+
+HERE = Path(__file__).resolve().parent
+
+
+@click.command()
+@click.option("--weights", type=click.Path(path_type=Path), default=HERE / "refclip-mini.safetensors")
+@click.option("--data", type=click.Path(path_type=Path, exists=True), help="Folder of train_mini.py's pictures.")
+@click.option("--real", multiple=True, metavar="NAME=FOLDER", help="A real set in MVTec AD's layout. Repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the report here as JSON.")
+def main(weights: Path, data: Path | None, real: tuple[str, ...], out: Path | None) -> None:
+    """Print the tables of the model card."""
+    folders = {}
+    for one in real:
+        name, equals, folder = one.partition("=")
+        if not equals or not Path(folder).is_dir():
+            raise click.BadParameter(f"{one!r}: expected NAME=FOLDER, with a folder that exists", param_hint="--real")
+        folders[name] = Path(folder)
+    found = evaluate.report(weights, data, folders)
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n")
+    print(evaluate.table(found))
+
+
+if __name__ == "__main__":
+    main()

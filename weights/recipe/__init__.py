@@ -1,0 +1,1 @@
+"""How refclip-mini is made: its data, its training, its benchmark."""

@@ -1,0 +1,261 @@
+"""What refclip-mini can do, and cannot: every figure of the model card, from one command.
+
+    python weights/evaluate_mini.py [--weights W] [--data DIR] [--real NAME=FOLDER ...]
+
+Through the library alone, as a user would: no torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import refclip
+from recipe import baselines, captions
+from refclip import metrics, toy
+from refclip.clip import CLIP, encode_image, encode_text, encode_tokens
+from refclip.methods import winclip
+from refclip.nn import normalize, softmax
+from refclip.prediction import predict
+from refclip.preprocess import preprocess, to_original
+from refclip.statistics import bootstrap, paired_interval
+from refclip.transformer import Dual
+
+SEEDS = 5
+
+
+class Figures(NamedTuple):
+    """Of one category, or the mean over several."""
+
+    image_auroc: float
+    pixel_auroc: float
+    aupro: float
+
+
+class Maps(NamedTuple):
+    """What a detector says of a test split, with the truth."""
+
+    score: np.ndarray  # [b]
+    maps: list[np.ndarray]  # b of [H, W], over the original pixels
+    labels: np.ndarray  # [b] bool
+    masks: list[np.ndarray]  # b of [H, W] bool
+
+
+def figures(found: Maps) -> Figures:
+    """Image AUROC, pixel AUROC, and AUPRO up to 0.3, of one category."""
+    pixels = metrics.pixel_metrics(found.maps, found.masks)
+    return Figures(metrics.auroc(found.score, found.labels), pixels.auroc, pixels.aupro)
+
+
+def mean(rows: Sequence[Figures]) -> Figures:
+    """Mean over categories, as the papers' tables give it."""
+    return Figures(*np.mean(rows, axis=0).tolist())
+
+
+def run(clip: CLIP, name: str, shots: Sequence[toy.Shot], **options: Any) -> Maps:
+    """WinCLIP, zero-shot, on a test split."""
+    state = winclip.prepare(clip, name, **options)
+    answer = winclip.score(state, winclip.extract(state, [shot.image for shot in shots]))
+    maps = [answer.on_original(i) for i in range(len(shots))]
+    return Maps(answer.score, maps, np.array([s.label for s in shots], bool), [s.mask for s in shots])
+
+
+def baseline(of: Callable[[np.ndarray], np.ndarray], shots: Sequence[toy.Shot]) -> Maps:
+    """One of `baselines`; its score for the image is its map's mean, for want of a better one."""
+    maps = [of(shot.image) for shot in shots]
+    score = np.array([m.mean() for m in maps])
+    return Maps(score, maps, np.array([s.label for s in shots], bool), [s.mask for s in shots])
+
+
+def only(found: Maps, keep: np.ndarray) -> Maps:
+    """Part of the images."""
+    ids = np.flatnonzero(keep)
+    return Maps(found.score[ids], [found.maps[i] for i in ids], found.labels[ids], [found.masks[i] for i in ids])
+
+
+def on_toy(clip: CLIP, seed: int = 0) -> dict[str, Any]:
+    """WinCLIP beside the baselines, per category and mean, and for the kinds of defect that training never drew."""
+    rows: dict[str, dict[str, Figures]] = {"winclip": {}, "unseen defects": {}, "known defects": {}}
+    rows |= {name: {} for name in baselines.BASELINES}
+    kinds: dict[str, list[Figures]] = {}
+    for category in toy.toy(seed).categories:
+        found = run(clip, category.words, category.test)
+        kind = np.array([shot.defect for shot in category.test])
+        good, unseen = kind == "good", np.isin(kind, toy.UNSEEN_DEFECTS)
+        rows["winclip"][category.name] = figures(found)
+        rows["unseen defects"][category.name] = figures(only(found, good | unseen))
+        rows["known defects"][category.name] = figures(only(found, ~unseen))
+        for one in dict.fromkeys(kind[~good].tolist()):
+            kinds.setdefault(one, []).append(figures(only(found, good | (kind == one))))
+        for name, of in baselines.BASELINES.items():
+            rows[name][category.name] = figures(baseline(of, category.test))
+    return {
+        "rows": {name: {c: f._asdict() for c, f in by.items()} | {"mean": mean(list(by.values()))._asdict()}
+                 for name, by in rows.items()},
+        "kinds": {kind: mean(by)._asdict() for kind, by in sorted(kinds.items())},
+    }  # fmt: skip
+
+
+VARIANTS = ("q-k", "q-q", "k-k", "v-v")
+
+
+def patch_maps(clip: CLIP, name: str, images: Sequence[np.ndarray], variant: str) -> list[np.ndarray]:
+    """The map of the last block's patch tokens under another attention, over the original pixels.
+
+    q-k is the tower as it is; the others run AnomalyCLIP's dual path from the first block (its section 3.3), as
+    Dual-Image Enhanced CLIP's and AnoCLIP's figures do.
+    """
+    state = winclip.prepare(clip, name)
+    pixels, geometry = preprocess(list(images), clip.preprocess)
+    last = len(clip.vision.transformer.blocks)
+    dual = None if variant == "q-k" else Dual(variant, 0)
+    tokens = encode_tokens(clip, pixels, layers=[last], dual=dual, normalize=True).patches[last]  # [b, g, e]
+    p = softmax(tokens @ normalize(state.text).T / 0.07)[..., 1]  # [b, g]
+    side = clip.vision.image_size // clip.vision.patch_size
+    answer = predict(p.max(1), p.reshape(len(p), side, side), geometry)
+    return [to_original(answer.map[i], answer.geometry[i]) for i in range(len(images))]
+
+
+def attention_variants(clip: CLIP, seeds: int = SEEDS) -> dict[str, Any]:
+    """Pixel AUROC and AUPRO of patch maps on `toy()`, each attention on the same seeds, and v-v minus q-k."""
+    values: dict[str, list[tuple[float, float]]] = {variant: [] for variant in VARIANTS}
+    for seed in range(seeds):
+        categories = toy.toy(seed).categories
+        for variant in VARIANTS:
+            each = []
+            for c in categories:
+                maps = patch_maps(clip, c.words, [s.image for s in c.test], variant)
+                found = metrics.pixel_metrics(maps, [s.mask for s in c.test])
+                each.append((found.auroc, found.aupro))
+            values[variant].append(tuple(np.mean(each, axis=0).tolist()))
+    difference = np.array(values["v-v"]) - np.array(values["q-k"])
+    return {
+        "values": values,
+        "v-v minus q-k, pixel AUROC": paired_interval(difference[:, 0])._asdict(),
+        "v-v minus q-k, AUPRO": paired_interval(difference[:, 1])._asdict(),
+    }
+
+
+def real(clip: CLIP, folder: Path, name: str) -> dict[str, Any]:
+    """A folder in MVTec AD's layout, train/good among the good ones: image AUROC with its bootstrap interval."""
+    shots = _shots(folder)
+    found = run(clip, name, shots)
+    interval = bootstrap(
+        lambda i: metrics.auroc(found.score[i], found.labels[i]), found.labels, np.random.default_rng(0)
+    )
+    rows = {of: figures(baseline(fn, shots))._asdict() for of, fn in baselines.BASELINES.items()}
+    return {"good": int((~found.labels).sum()), "damaged": int(found.labels.sum()), "winclip": figures(found)._asdict(),
+            "image AUROC": interval._asdict(), "baselines": rows}  # fmt: skip
+
+
+def _shots(folder: Path) -> list[toy.Shot]:
+    shots = []
+    for split in ("train", "test"):
+        for path in sorted((folder / split).glob("*/*.*")):
+            image = refclip.read_image(path)
+            defect = path.parent.name
+            mask = np.zeros(image.shape[:2], bool)
+            if defect != "good":
+                mask = refclip.read_image(folder / "ground_truth" / defect / f"{path.stem}_mask.png")[..., 0] > 127
+            shots.append(toy.Shot(image, int(defect != "good"), defect, mask))
+    if not shots:
+        raise ValueError(f"{folder}: found no images in train/*/ or test/*/; expected MVTec AD's layout")
+    return shots
+
+
+def held_out_pictures(clip: CLIP, data: Path, names: int = 100, seed: int = 0) -> dict[str, Any]:
+    """Which of 100 names a picture is of: names seen in training, in an art style whose picture was not."""
+    rng = np.random.default_rng(seed)
+    with np.load(data / "things.npz", allow_pickle=False) as file:
+        split, name, pixels = file["split"], file["name"], file["pixels"]
+    out = {}
+    for which in ("held-out picture", "held-out name"):
+        ids = np.flatnonzero(split == which)
+        _, first = np.unique(name[ids], return_index=True)
+        ids = rng.permutation(ids[np.sort(first)])[:names]
+        images = [_on_grey(pixels[i]) for i in ids]
+        x = encode_image(clip, preprocess(images, clip.preprocess)[0], normalize=True)
+        texts = [normalize(encode_text(clip, [t.replace("{}", str(name[i])) for t in _TEMPLATES], normalize=True)
+                           .mean(0)) for i in ids]  # fmt: skip
+        ranks = (np.argsort(-(x @ np.stack(texts).T), axis=1) == np.arange(len(ids))[:, None]).argmax(1)
+        out[which] = {"names": len(ids), "top-1": float((ranks < 1).mean()), "top-5": float((ranks < 5).mean()),
+                      "chance of top-5": 5 / len(ids)}  # fmt: skip
+    return out
+
+
+_TEMPLATES = ("a photo of a {}.", "a rendering of a {}.", "a drawing of the {}.", "a {}")
+
+
+def _on_grey(cut: np.ndarray) -> np.ndarray:
+    alpha = cut[..., 3:] / np.float32(255)
+    return np.pad((cut[..., :3] * alpha + 190 * (1 - alpha)).astype(np.uint8), ((10, 10), (10, 10), (0, 0)),
+                  constant_values=190)  # fmt: skip
+
+
+def held_out_words(clip: CLIP, seed: int = 0) -> dict[str, Any]:
+    """WinCLIP on `toy()` with state words and templates that training never saw."""
+    rows = [
+        figures(run(clip, c.words, c.test, states=captions.HELD_STATES, templates=captions.HELD_TEMPLATES))
+        for c in toy.toy(seed).categories
+    ]
+    return mean(rows)._asdict()
+
+
+def report(weights: Path, data: Path | None, folders: dict[str, Path] | None = None) -> dict[str, Any]:
+    """Everything that the model card tells.
+
+    Parameters
+    ----------
+    weights : Path
+        A .safetensors file with its .json beside it.
+    data : Path or None
+        The folder of `fetch.prepare`, for the held-out pictures; None leaves these out.
+    folders : dict of str to Path
+        Name of the thing, as prompts call it, to a folder in MVTec AD's layout.
+    """
+    clip = refclip.load(weights)
+    out: dict[str, Any] = {"logit scale": float(clip.logit_scale), "toy": on_toy(clip)}
+    out["held-out words"] = held_out_words(clip)
+    out["attention"] = attention_variants(clip)
+    if data is not None:
+        out["pictures"] = held_out_pictures(clip, data)
+    out["real"] = {name: real(clip, folder, name) for name, folder in (folders or {}).items()}
+    return out
+
+
+def table(found: dict[str, Any]) -> str:
+    """The report as Markdown."""
+    lines = ["| zero-shot on toy() | image AUROC | pixel AUROC | AUPRO |", "|---|---|---|---|"]
+
+    def row(name: str, f: dict[str, float]) -> str:
+        return f"| {name} | {f['image_auroc']:.3f} | {f['pixel_auroc']:.3f} | {f['aupro']:.3f} |"
+
+    rows = found["toy"]["rows"]
+    lines += [row(f"**{name}**, mean", by["mean"]) for name, by in rows.items()]
+    lines.append(row("winclip, held-out wordings", found["held-out words"]))
+    lines += [row(f"winclip: {name}", f) for name, f in rows["winclip"].items() if name != "mean"]
+    lines += [row(f"winclip: {name}", f) for name, f in found["toy"]["kinds"].items()]
+    lines += ["", "| patch maps on toy(), 5 seeds | pixel AUROC | AUPRO |", "|---|---|---|"]
+    for name, values in found["attention"]["values"].items():
+        auroc, pro = np.mean(values, axis=0)
+        lines.append(f"| {name} | {auroc:.3f} | {pro:.3f} |")
+    for what in ("pixel AUROC", "AUPRO"):
+        i = found["attention"][f"v-v minus q-k, {what}"]
+        lines.append(f"| v-v minus q-k, {what} | {i['value']:+.3f} ({i['low']:+.3f} to {i['high']:+.3f}) | |")
+    if "pictures" in found:
+        lines += ["", "| pictures | names | top-1 | top-5 | chance |", "|---|---|---|---|---|"]
+        lines += [f"| {k} | {v['names']} | {v['top-1']:.2f} | {v['top-5']:.2f} | {v['chance of top-5']:.2f} |"
+                  for k, v in found["pictures"].items()]  # fmt: skip
+    if found["real"]:
+        lines += ["", "| real photographs | good / damaged | image AUROC (95%) | pixel AUROC | AUPRO | best baseline |"]
+        lines += ["|---|---|---|---|---|---|"]
+    for name, r in found["real"].items():
+        i, f = r["image AUROC"], r["winclip"]
+        best = max(b["pixel_auroc"] for b in r["baselines"].values())
+        interval = f"{i['value']:.3f} ({i['low']:.3f} to {i['high']:.3f})"
+        pixels = f"{f['pixel_auroc']:.3f} | {f['aupro']:.3f} | {best:.3f}"
+        lines.append(f"| {name} | {r['good']} / {r['damaged']} | {interval} | {pixels} |")
+    return "\n".join(lines)

@@ -1,0 +1,157 @@
+"""The model that is trained: open_clip's own CLIP class, and the two losses.
+
+Torch and open_clip are here and nowhere in the library. The image tower is run on views: the class token with the
+patches of one window, as WinCLIP's windows are run (Jeong et al., CVPR 2023, section 4.2), the whole grid being the
+largest. That is cheap, five tokens for the smallest, and teaches windows what they will be asked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.model import CLIP
+from torch import Tensor, nn
+
+from recipe.pairs import GRID, PATCH, PROMPTS, Batch
+
+CONFIG = {
+    "embed_dim": 256,
+    "vision_cfg": {"image_size": GRID * PATCH, "layers": 6, "width": 192, "head_width": 64, "patch_size": PATCH},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 128, "heads": 2, "layers": 4},
+}
+PREPROCESS = {
+    "mean": list(open_clip.OPENAI_DATASET_MEAN),
+    "std": list(open_clip.OPENAI_DATASET_STD),
+    "interpolation": "bicubic",
+    "resize_mode": "squash",
+}
+CONTRAST = 0.5  # weight of the contrast with captions; each kind of view weighs 1
+
+
+def build(seed: int) -> CLIP:
+    """Make the model with open_clip's initial weights."""
+    torch.manual_seed(seed)
+    return CLIP(**CONFIG)
+
+
+def normalise(images: np.ndarray) -> Tensor:
+    """[b, 120, 120, 3] uint8 -> [b, 3, 120, 120] float32, as open_clip's preprocessing ends."""
+    mean, std = (torch.tensor(PREPROCESS[key]) for key in ("mean", "std"))
+    return ((torch.from_numpy(images).float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
+
+def patches(model: CLIP, images: Tensor) -> Tensor:
+    """[b, 3, 120, 120] -> [b, 225, d]: embedded patches with their positions."""
+    x = model.visual.conv1(images).flatten(2).transpose(1, 2)
+    return x + model.visual.positional_embedding[1:]
+
+
+def view(model: CLIP, x: Tensor, ids: Tensor) -> Tensor:
+    """The class token over some patches of each picture.
+
+    Parameters
+    ----------
+    x : Tensor [b, 225, d]
+    ids : Tensor [b, m, n], int64
+        The `n` patches of each of `m` views.
+
+    Returns
+    -------
+    Tensor [b, m, e], of length 1
+    """
+    visual = model.visual
+    b, m, n = ids.shape
+    d = x.shape[2]
+    seen = x.gather(1, ids.view(b, m * n, 1).expand(-1, -1, d)).view(b * m, n, d)
+    first = visual.class_embedding + visual.positional_embedding[0]
+    h = visual.ln_pre(torch.cat([first.expand(b * m, 1, d), seen], 1))
+    h = _stack(visual.transformer, h, None)[:, 0]
+    return F.normalize(visual.ln_post(h) @ visual.proj, dim=-1).view(b, m, -1)
+
+
+def window_ids(corners: np.ndarray, side: int) -> Tensor:
+    """[b, m, 2] first row and column -> [b, m, side^2] patches, row by row."""
+    steps = np.arange(side)
+    ids = (corners[..., 0, None, None] + steps[:, None]) * GRID + corners[..., 1, None, None] + steps
+    return torch.from_numpy(ids.reshape(*corners.shape[:2], side * side))
+
+
+def some_ids(cover: np.ndarray, keep: float) -> Tensor:
+    """[b, 15, 15] damaged pixels -> [b, 1, n]: a random part of the grid, cheaper than the whole.
+
+    Damaged patches stay, or the caption would lie; in the flawless copy the same places stay, or they would betray it.
+    """
+    damaged = torch.from_numpy(cover).flatten(1)[len(cover) // 2 :]
+    order = (torch.rand(damaged.shape) - (damaged > 0).float()).argsort(1)[:, : round(keep * GRID * GRID)]
+    return order.sort(1).values.repeat(2, 1)[:, None]
+
+
+def texts(model: CLIP, ids: np.ndarray) -> Tensor:
+    """[k, 77] ids -> [k, e], of length 1. Cut behind the last end-of-text token: the tower is causal."""
+    ends = torch.from_numpy(ids.argmax(1))
+    ids = ids[:, : int(ends.max()) + 1]
+    x = model.token_embedding(torch.from_numpy(ids)) + model.positional_embedding[: ids.shape[1]]
+    x = model.ln_final(_stack(model.transformer, x, model.attn_mask))
+    return F.normalize(x[torch.arange(len(x)), ends] @ model.text_projection, dim=-1)
+
+
+def _stack(transformer: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+    """open_clip's blocks, written out: its MultiheadAttention is slower on a CPU."""
+    b, n, d = x.shape
+    for block in transformer.resblocks:
+        attn = block.attn
+        qkv = F.linear(block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+        q, k, v = qkv.view(b, n, 3, attn.num_heads, -1).permute(2, 0, 3, 1, 4)  # [b, h, n, d / h]
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=mask is not None)
+        x = x + attn.out_proj(mixed.transpose(1, 2).reshape(b, n, d))
+        x = x + block.mlp(block.ln_2(x))
+    return x
+
+
+class Losses(dict[str, Tensor]):
+    """Each term, by name; `total` is what is minimised."""
+
+    @property
+    def total(self) -> Tensor:
+        return torch.stack(list(self.values())).sum()
+
+
+def losses(model: CLIP, batch: Batch, keep: float) -> Losses:
+    """Contrast pictures with captions, and every view with the two prompts of its thing.
+
+    `contrast` is CLIP's loss (Radford et al., 2021), both ways; a caption that is true of two pictures is no negative.
+    `state_*` is the cross-entropy of one view between the flawless and the damaged prototype: what CLIP's loss would
+    be with these two captions alone, and what every method here asks (WinCLIP, equation 1).
+    """
+    scale = model.logit_scale.exp()
+    x = patches(model, normalise(batch.images))
+    b = len(x)
+    said = texts(model, np.concatenate([batch.captions, batch.prompts]))
+    said, prompts = said[: len(batch.captions)], said[len(batch.captions) :]
+    prototypes = F.normalize(prompts.view(-1, 2, PROMPTS, said.shape[1]).mean(2), dim=-1)  # [p + 1, 2, e]
+    direction = prototypes[:, 1] - prototypes[:, 0]  # [p + 1, e], from flawless to damaged
+    own = direction[:-1].repeat(2, 1)  # [b, e]
+    out = Losses()
+    for side, corners in batch.corners.items():
+        whole = side == GRID
+        ids = some_ids(batch.cover, keep) if whole and keep < 1 else window_ids(corners, side)
+        f = view(model, x, ids)  # [b, m, e]
+        if whole:
+            out["contrast"] = CONTRAST * _contrast(scale * f[:, 0] @ said.T, torch.from_numpy(batch.same))
+        general = (torch.rand(b, 1) < 0.25).float()  # sometimes the thing is called "object"
+        asked = general * direction[-1] + (1 - general) * own
+        logits = scale * (f * asked[:, None]).sum(-1)  # [b, m]
+        truth = torch.from_numpy(batch.truth[side]).float()
+        known = truth >= 0
+        out[f"state_{side}"] = F.binary_cross_entropy_with_logits(logits[known], truth[known])
+    return out
+
+
+def _contrast(logits: Tensor, same: Tensor) -> Tensor:
+    b = len(logits)
+    own = torch.eye(b, logits.shape[1], dtype=torch.bool)
+    logits = logits.masked_fill(same & ~own, -torch.inf)
+    target = torch.arange(b)
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits[:, :b].T, target)) / 2

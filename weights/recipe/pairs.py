@@ -1,0 +1,174 @@
+"""A batch to learn from: the same thing flawless and damaged, what can be said of each, and where the damage is.
+
+For every picture there are several views: the whole grid of patches, and small square windows of it as WinCLIP uses
+them (Jeong et al., CVPR 2023, section 4.2). The truth of a view follows what is visible in it: a window beside the
+scratch shows a flawless part of a damaged thing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recipe import camera, captions, defects, scenes
+from refclip.tokenizer import decode, tokenize
+
+IMAGE, PATCH = 120, 8
+GRID = IMAGE // PATCH
+WINDOWS = {2: 4, 3: 4, 6: 1}  # side in patches: how many of one picture
+PROMPTS = 2  # prompts that are averaged into one prototype, a small stand-in for the ensemble
+
+# Visible pixels that make a view damaged, as a part of its area; below MOST_FLAWLESS pixels it is flawless; between the
+# two nothing is asked of it, because nobody could tell
+LEAST_DAMAGED = {2: 0.06, 3: 0.04, 6: 0.015, GRID: 0.003}
+MOST_FLAWLESS = 2
+
+
+class Batch(NamedTuple):
+    """`p` pairs are `b = 2 p` pictures, the flawless ones first."""
+
+    images: np.ndarray  # [b, 120, 120, 3] uint8
+    captions: np.ndarray  # [b + extra, 77] ids: a caption for every picture, then captions of nothing in the batch
+    same: np.ndarray  # [b, b + extra] bool: the caption is true of the picture as well
+    prompts: np.ndarray  # [(2 p + 2) * PROMPTS, 77]: flawless and damaged, of every name and of "object"
+    truth: dict[int, np.ndarray]  # side of the view: [b, m] int8, 1 damaged, 0 flawless, -1 not asked
+    corners: dict[int, np.ndarray]  # side of the view: [b, m, 2], row and column of its first patch
+    cover: np.ndarray  # [b, 15, 15] float32: damaged pixels in each patch
+
+
+def batch(rng: np.random.Generator, pictures: scenes.Pictures, pairs: int, extra: int = 64) -> Batch:
+    """Draw a batch of `pairs` pairs and `extra` captions more."""
+    drawn = [pair(rng, pictures) for _ in range(pairs)]
+    shots = [one[0] for one in drawn] + [one[1] for one in drawn]
+    names = [flawless.name for flawless, _ in drawn]
+    said = [_said(rng, shot) for shot in shots]
+    others = [_any_name(rng, pictures) for _ in range(extra)]
+    states = [shot.truth for shot in shots] + [bool(rng.random() < 0.5) for _ in others]
+    texts = said + [
+        captions.caption(rng, name, state) for name, state in zip(others, states[len(shots) :], strict=True)
+    ]
+    what = np.array([*names, *names, *others])
+    same = (what[: len(shots), None] == what[None]) & (
+        np.array(states[: len(shots)])[:, None] == np.array(states)[None]
+    )
+    prompts = [
+        captions.caption(rng, name, damaged)
+        for name in [*(_asked(rng, name, pictures) for name in names), "object"]
+        for damaged in (False, True)
+        for _ in range(PROMPTS)
+    ]
+    cover = np.stack([shot.cover for shot in shots])
+    corners = {side: _corners(rng, cover, side, m) for side, m in WINDOWS.items()}
+    corners[GRID] = np.zeros((len(shots), 1, 2), np.int64)
+    truth = {side: _truth(cover, side, at) for side, at in corners.items()}
+    return Batch(np.stack([s.image for s in shots]), tokenize(texts), same, tokenize(prompts), truth, corners, cover)
+
+
+class Picture(NamedTuple):
+    """One photographed copy."""
+
+    image: np.ndarray  # [120, 120, 3] uint8
+    cover: np.ndarray  # [15, 15] float32: damaged pixels in each patch
+    name: str
+    kinds: tuple[str, ...]  # of the defects
+
+    @property
+    def truth(self) -> bool:
+        return bool(self.cover.sum() >= LEAST_DAMAGED[GRID] * IMAGE**2)
+
+
+def pair(rng: np.random.Generator, pictures: scenes.Pictures) -> tuple[Picture, Picture]:
+    """Draw one thing twice, flawless and damaged, each photographed anew."""
+    while True:
+        # A third are drawn larger than the picture: close-ups, of which a defect may lie outside
+        size = IMAGE if rng.random() < 0.65 else int(rng.integers(IMAGE + 8, 181))
+        shot = scenes.draw(rng, pictures, size)
+        scene = defects.Scene(shot.image, shot.inside, shot.ground, shot.other)
+        damage = defects.draw(rng, scene)
+        if damage is not None:
+            break
+    image, mask, kinds = damage.image, damage.mask, (damage.kind,)
+    if rng.random() < 0.2 and (more := defects.draw(rng, scene._replace(image=image))) is not None:
+        image, mask, kinds = more.image, mask | more.mask, (*kinds, more.kind)
+    top, left = _close_up(rng, mask, size)
+    frame = (slice(top, top + IMAGE), slice(left, left + IMAGE))
+    grey = bool(rng.random() < 0.18)
+    name = _name(rng, shot)
+    copies = []
+    for pixels, where, what in ((shot.image, np.zeros_like(mask), ()), (image, mask, kinds)):
+        cover = where[frame].reshape(GRID, PATCH, GRID, PATCH).sum((1, 3), dtype=np.float32)
+        copies.append(Picture(camera.shoot(rng, pixels[frame], grey=grey), cover, name, what))
+    return copies[0], copies[1]
+
+
+def _close_up(rng: np.random.Generator, mask: np.ndarray, size: int) -> tuple[int, int]:
+    """Return the corner of the part that is photographed; nine in ten show some of the defect."""
+    for _ in range(8):
+        top, left = (int(v) for v in rng.integers(0, size - IMAGE + 1, 2))
+        if mask[top : top + IMAGE, left : left + IMAGE].any():
+            return top, left
+        if rng.random() < 0.2:
+            break
+    return top, left
+
+
+def _name(rng: np.random.Generator, shot: scenes.Shot) -> str:
+    general = ("object", "product", "part") if not shot.surface else ("surface", "texture", "material")
+    if rng.random() < 0.1 or shot.name.startswith(("random", "abstract")):
+        return general[rng.integers(3)]
+    return shot.name
+
+
+def _any_name(rng: np.random.Generator, pictures: scenes.Pictures) -> str:
+    """Draw a name from outside the batch: what a caption of nothing here speaks of."""
+    if rng.random() < 0.6 and len(pictures.names):
+        return str(pictures.names[rng.integers(len(pictures.names))])
+    known = scenes.NAMES
+    return known[rng.integers(len(known))]
+
+
+def _asked(rng: np.random.Generator, name: str, pictures: scenes.Pictures) -> str:
+    """Draw the name that the prompts for the state speak of.
+
+    Damage is damage whatever a thing is called: sometimes it is called by another thing's name or by any word of the
+    vocabulary, so that names which training never met do not confuse the states.
+    """
+    draw = rng.random()
+    if draw < 0.7:
+        return name
+    if draw < 0.85:
+        return _any_name(rng, pictures)
+    while True:
+        word = decode([int(rng.integers(512, 49_406))]).strip()  # the first 512 ids are single bytes
+        if len(word) > 2 and word.isalpha():
+            return word
+
+
+def _said(rng: np.random.Generator, picture: Picture) -> str:
+    if picture.truth and len(picture.kinds) == 1 and rng.random() < 1 / 3:
+        return captions.kind_caption(rng, picture.name, defects.WORDS[picture.kinds[0]])
+    return captions.caption(rng, picture.name, picture.truth)
+
+
+def _corners(rng: np.random.Generator, cover: np.ndarray, side: int, m: int) -> np.ndarray:
+    """Draw `m` windows of each picture: half of them at the damage, and in the flawless copy at the same places."""
+    b, last = len(cover), GRID - side
+    corners = rng.integers(0, last + 1, (b // 2, m, 2))
+    for i in range(b // 2):
+        rows, columns = np.nonzero(cover[b // 2 + i] >= 4)  # patches that show at least 4 damaged pixels
+        if len(rows):
+            at = rng.integers(len(rows), size=(m + 1) // 2)
+            shift = rng.integers(0, side, (len(at), 2))
+            corners[i, : len(at)] = np.clip(np.stack([rows[at], columns[at]], -1) - shift, 0, last)
+    return np.concatenate([corners, corners])
+
+
+def _truth(cover: np.ndarray, side: int, corners: np.ndarray) -> np.ndarray:
+    sums = np.pad(cover, ((0, 0), (1, 0), (1, 0))).cumsum(1).cumsum(2)
+    i, y, x = np.arange(len(cover))[:, None], corners[..., 0], corners[..., 1]
+    visible = sums[i, y + side, x + side] - sums[i, y, x + side] - sums[i, y + side, x] + sums[i, y, x]  # [b, m]
+    truth = np.full(visible.shape, -1, np.int8)
+    truth[visible < MOST_FLAWLESS] = 0
+    truth[visible >= LEAST_DAMAGED[side] * (side * PATCH) ** 2] = 1
+    return truth
