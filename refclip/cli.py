@@ -1,4 +1,4 @@
-"""The command line: `refclip score` and `refclip inspect`.
+"""The command line: `refclip score`, `refclip inspect` and `refclip toy`.
 
 What a program reads goes to stdout, a line for each image as soon as all that the line names is written; what only a
 person reads (the progress, an image that could not be used, the scale of the colours) goes to stderr.
@@ -208,6 +208,40 @@ def inspect(path: str, pretrained: str | None) -> None:
         "preprocessing": f"{pre.resize} to {pre.size[0]} x {pre.size[1]}, {pre.interpolation}",
     }.items():
         print(f"{key:<14} {shown(value)}")
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other specimens.")
+@click.option("--size", type=int, default=240, show_default=True, help="Side of the pictures in pixels.")
+@click.option("--category", "names", metavar="NAME", multiple=True, help="Only this one; repeat for more.")
+@click.option("--train", type=int, default=10, show_default=True, help="Good pictures to train on, of a category.")
+@click.option("--good", type=int, default=10, show_default=True, help="Good pictures to test on, of a category.")
+@click.option("--each", type=int, default=4, show_default=True, help="Pictures of each of a category's defects.")
+@click.option("--force", is_flag=True, help="Replace DIR if it holds what refclip toy wrote, unchanged, and no more.")
+def toy(*, folder: str, seed: int, size: int, names: Sequence[str], force: bool, **counts: int) -> None:
+    """Draw a small synthetic benchmark into DIR: eight things, each flawless and with six kinds of defect.
+
+    The folders are MVTec AD's, so programs for it can read them. The same seed gives the same pictures. They are drawn
+    by formulas: good to see a method run and to teach, no stand-in for photographs.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from refclip import toy as drawn
+
+    chosen = list(dict.fromkeys(names)) or drawn.CATEGORIES
+    for name in chosen:  # all is checked before the first picture is drawn
+        drawn.check(name, seed, size=size, **counts)
+    drawn.require_free(folder, force=force)
+    console, silent = Console(stderr=True), not sys.stderr.isatty()
+    bar = track(chosen, "drawing", console=console, transient=True, disable=silent)
+    categories = tuple(drawn.category(name, seed, size=size, **counts) for name in bar)
+    path = drawn.write(drawn.Toy(seed, size, categories), folder, force=force)
+    print("folder", "train", "good", "damaged", sep="\t")
+    for category in categories:
+        damaged = sum(shot.label for shot in category.test)
+        print(shown(str(path / category.name)), len(category.train), len(category.test) - damaged, damaged, sep="\t")
 
 
 def _leaves(tree: Any) -> Iterator[np.ndarray]:
