@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from refclip.decode import SUFFIXES
 from refclip.methods import METHODS
 from refclip.prompts import States
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
-            ".avif")  # fmt: skip
 OVERLAY = ".overlay.png"  # what `refclip score --out` adds to an image's name
 
 

@@ -18,6 +18,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+# Endings of files that a folder is searched for; a file that is named by itself may have any
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
+            ".avif")  # fmt: skip
+
 _UPRIGHT = {  # EXIF orientation -> what brings the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
