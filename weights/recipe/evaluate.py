@@ -155,11 +155,14 @@ def _shots(folder: Path) -> list[toy.Shot]:
     shots = []
     for split in ("train", "test"):
         for path in sorted((folder / split).glob("*/*.*")):
-            image = refclip.read_image(path)
+            image = np.asarray(refclip.read_image(path))
             defect = path.parent.name
             mask = np.zeros(image.shape[:2], bool)
             if defect != "good":
-                mask = refclip.read_image(folder / "ground_truth" / defect / f"{path.stem}_mask.png")[..., 0] > 127
+                mask = (
+                    np.asarray(refclip.read_image(folder / "ground_truth" / defect / f"{path.stem}_mask.png"))[..., 0]
+                    > 127
+                )
             shots.append(toy.Shot(image, int(defect != "good"), defect, mask))
     if not shots:
         raise ValueError(f"{folder}: found no images in train/*/ or test/*/; expected MVTec AD's layout")

@@ -6,6 +6,7 @@ AdamW. Every batch is drawn from (seed, step), so it does not matter which proce
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import multiprocessing
@@ -22,7 +23,7 @@ import torch
 from open_clip.model import CLIP
 from rich.console import Console
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from recipe import model as towers
 from recipe import pairs, scenes
@@ -36,6 +37,7 @@ DECAY = 0.3  # last part of the training, in which the rates fall to nothing
 KEEP = 0.45  # part of the patches of the whole view that is kept ...
 WHOLE = 0.2  # ... until the last part, which sees all of them
 AVERAGE = 0.998  # the weights that are exported are averaged over the last few hundred steps
+WHITENED = 8  # batches that the first patch embedding is computed from
 CHECKPOINT = 5 * 60  # seconds
 
 _console = Console(highlight=False)
@@ -46,16 +48,20 @@ class Run(NamedTuple):
 
     model: CLIP
     average: CLIP
+    probe: nn.Linear  # see model.losses; not exported
     optimisers: tuple[torch.optim.Optimizer, ...]
 
 
-def begin(seed: int) -> Run:
-    """Start from open_clip's initial weights."""
+def begin(seed: int, images: np.ndarray | None = None) -> Run:
+    """Start from open_clip's initial weights, the patch embedding from `images` [b, 120, 120, 3] uint8 if given."""
     model = towers.build(seed)
-    average = towers.build(seed)
+    if images is not None:
+        towers.whiten(model, images)
+    average = copy.deepcopy(model)
+    probe = nn.Linear(towers.CONFIG["vision_cfg"]["width"], 1)
     blocks = [p for n, p in model.named_parameters() if "resblocks" in n and p.ndim == 2]
     known = {id(p) for p in blocks}
-    rest = [p for p in model.parameters() if id(p) not in known]
+    rest = [p for p in (*model.parameters(), *probe.parameters()) if id(p) not in known]
     matrices, vectors = [p for p in rest if p.ndim >= 2], [p for p in rest if p.ndim < 2]
     muon = Muon(blocks, lr=PEAK["muon"], weight_decay=0.05)
     adam = torch.optim.AdamW(
@@ -63,7 +69,7 @@ def begin(seed: int) -> Run:
         lr=PEAK["adam"],
         betas=(0.9, 0.98),
     )
-    return Run(model, average, (muon, adam))
+    return Run(model, average, probe, (muon, adam))
 
 
 def train(
@@ -101,7 +107,8 @@ def train(
         Whether the training came to its end; False where `stop_after` minutes ended it.
     """
     out.mkdir(parents=True, exist_ok=True)
-    run = begin(seed)
+    first = [pairs.batch(np.random.default_rng([seed, i]), scenes.load(data), count) for i in range(WHITENED)]
+    run = begin(seed, np.concatenate([batch.images for batch in first]))
     step, spent = resume(run, out, seed)
     if step:
         _console.print(f"going on from step {step}, {spent / 60:.0f} minutes in")
@@ -137,7 +144,7 @@ def _step(run: Run, batch: pairs.Batch, step: int, part: float) -> dict[str, flo
         for group in optimiser.param_groups:
             group["lr"] = peak * factor
     torch.manual_seed(step)  # which patches are kept, and which views are asked about an "object"
-    terms = towers.losses(run.model, batch, 1.0 if part > 1 - WHOLE else KEEP)
+    terms = towers.losses(run.model, run.probe, batch, 1.0 if part > 1 - WHOLE else KEEP)
     terms.total.backward()
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     for optimiser in run.optimisers:
@@ -189,7 +196,7 @@ def _render(seed: int, step: int, count: int) -> pairs.Batch:
 def save(run: Run, out: Path, *, step: int, spent: float, seed: int, finished: bool) -> None:
     """Write the checkpoint under a temporary name, then rename: a kill leaves the one before."""
     tensors: dict[str, Tensor] = {}
-    for name, part in (("model", run.model), ("average", run.average)):
+    for name, part in (("model", run.model), ("average", run.average), ("probe", run.probe)):
         tensors |= {f"{name}/{key}": value.detach().contiguous() for key, value in part.named_parameters()}
     for i, optimiser in enumerate(run.optimisers):
         for j, state in optimiser.state_dict()["state"].items():
@@ -210,7 +217,7 @@ def resume(run: Run, out: Path, seed: int) -> tuple[int, float]:
         raise ValueError(f"{path}: was trained with seed {about['seed']}, asked for {seed}; choose another --out")
     tensors = load_file(path)
     with torch.no_grad():
-        for name, part in (("model", run.model), ("average", run.average)):
+        for name, part in (("model", run.model), ("average", run.average), ("probe", run.probe)):
             for key, value in part.named_parameters():
                 value.copy_(tensors[f"{name}/{key}"])
     for i, optimiser in enumerate(run.optimisers):
