@@ -54,6 +54,7 @@ def whiten(model: CLIP, images: np.ndarray, floor: float = 0.01) -> None:
         Added to the variances: below it lies the camera's noise, which nobody wants louder.
     """
     x = F.unfold(normalise(images), PATCH, stride=PATCH).transpose(1, 2).flatten(0, 1)  # [b 225, 3 p p]
+    x = x.double()  # variances span four decades
     variance, components = torch.linalg.eigh(x.T @ x / len(x))  # about 0, the mean of normalised pixels
     filters = (components / (variance + floor).sqrt()).T  # [3 p p, 3 p p]
     with torch.no_grad():
