@@ -16,7 +16,7 @@ from refclip.tokenizer import decode, tokenize
 
 IMAGE, PATCH = 120, 8
 GRID = IMAGE // PATCH
-WINDOWS = {2: 4, 3: 4, 6: 1}  # side in patches: how many of one picture
+WINDOWS = {2: 4, 3: 6, 6: 1}  # side in patches: how many of one picture
 PROMPTS = 2  # prompts that are averaged into one prototype, a small stand-in for the ensemble
 
 # Visible pixels that make a view damaged, as a part of its area; below MOST_FLAWLESS pixels it is flawless; between the
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
     cover: np.ndarray  # [b, 15, 15] float32: damaged pixels in each patch
 
 
-def batch(rng: np.random.Generator, pictures: scenes.Pictures, pairs: int, extra: int = 64) -> Batch:
+def batch(rng: np.random.Generator, pictures: scenes.Pictures, pairs: int, extra: int = 160) -> Batch:
     """Draw a batch of `pairs` pairs and `extra` captions more."""
     drawn = [pair(rng, pictures) for _ in range(pairs)]
     shots = [one[0] for one in drawn] + [one[1] for one in drawn]
