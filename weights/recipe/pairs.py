@@ -23,6 +23,7 @@ PROMPTS = 2  # prompts that are averaged into one prototype, a small stand-in fo
 # two nothing is asked of it, because nobody could tell
 LEAST_DAMAGED = {2: 0.06, 3: 0.04, 6: 0.015, GRID: 0.003}
 MOST_FLAWLESS = 2
+SMALL = 0.01  # of a picture: smaller defects teach slowly, and most are left out
 
 
 class Batch(NamedTuple):
@@ -86,7 +87,7 @@ def pair(rng: np.random.Generator, pictures: scenes.Pictures) -> tuple[Picture, 
         shot = scenes.draw(rng, pictures, size)
         scene = defects.Scene(shot.image, shot.inside, shot.ground, shot.other)
         damage = defects.draw(rng, scene)
-        if damage is not None:
+        if damage is not None and (damage.mask.sum() >= SMALL * IMAGE**2 or rng.random() < 0.4):
             break
     image, mask, kinds = damage.image, damage.mask, (damage.kind,)
     if rng.random() < 0.2 and (more := defects.draw(rng, scene._replace(image=image))) is not None:
