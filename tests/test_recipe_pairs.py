@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from recipe import camera, captions, pairs, scenes
-from recipe.pairs import GRID, LEAST_DAMAGED, MOST_FLAWLESS, PATCH, WINDOWS
+from recipe.pairs import GRID, LEAST_DAMAGED, MOST_FLAWLESS, PART, PATCH, WINDOWS
 from threadpoolctl import threadpool_limits
 
 from refclip.prompts import STATES, TEMPLATES
@@ -44,7 +44,7 @@ def test_shapes(batch):
     assert batch.captions.shape == (31, 77)
     assert batch.same.shape == (24, 31)
     assert batch.prompts.shape == (13 * 2 * pairs.PROMPTS, 77)
-    for side, m in (*WINDOWS.items(), (GRID, 1)):
+    for side, m in (*WINDOWS.items(), (PART, 1), (GRID, 1)):
         assert batch.truth[side].shape == (24, m)
         assert batch.corners[side].shape == (24, m, 2)
         assert batch.corners[side].min() >= 0
@@ -52,7 +52,11 @@ def test_shapes(batch):
 
 
 def test_truth_is_what_the_window_shows(batch):
-    for side in (*WINDOWS, GRID):
+    check_truth(batch)
+
+
+def check_truth(batch):
+    for side in (*WINDOWS, PART, GRID):
         for i in range(24):
             for truth, (y, x) in zip(batch.truth[side][i], batch.corners[side][i], strict=True):
                 visible = batch.cover[i, y : y + side, x : x + side].sum()
@@ -60,6 +64,47 @@ def test_truth_is_what_the_window_shows(batch):
                     assert truth == 1
                 else:
                     assert truth == (0 if visible < MOST_FLAWLESS else -1)
+
+
+def test_again_is_the_same_pictures_turned(batch):
+    other = pairs.again(np.random.default_rng(1), batch)
+    check_truth(other)
+    moved = 0
+    for i in range(24):
+        options = [
+            (turns, mirror)
+            for turns in range(4)
+            for mirror in (1, -1)
+            if (np.rot90(batch.images[i], turns)[:, ::mirror] == other.images[i]).all()
+        ]
+        assert len(options) == 1  # which of the eight ways
+        ((turns, mirror),) = options
+        moved += (turns, mirror) != (0, 1)
+        np.testing.assert_array_equal(other.cover[i], np.rot90(batch.cover[i], turns)[:, ::mirror])
+        for key in ("fine", "thing"):
+            old, new = (pairs._uncells(getattr(b, key)[i][None])[0] for b in (batch, other))
+            np.testing.assert_array_equal(new, np.rot90(old, turns)[:, ::mirror])
+    assert moved > 12
+    assert any((other.corners[side] != batch.corners[side]).any() for side in WINDOWS)
+    np.testing.assert_array_equal(other.captions, batch.captions)
+
+
+def test_cells_and_patches_tell_the_same(batch):
+    """A cell has four pixels: a patch with a damaged cell has two damaged pixels or more, a patch without has few."""
+    damaged = (batch.fine == 1).sum(-1)
+    cover = batch.cover.reshape(24, -1)
+    assert (cover >= 2 * damaged).all()
+    assert (cover <= 4 * damaged + (batch.fine == -1).sum(-1)).all()
+    np.testing.assert_array_equal(pairs._cells(pairs._uncells(batch.fine)), batch.fine)
+    assert batch.thing.min() >= 0
+    assert batch.thing.max() <= 1
+
+
+def test_plain_defects_are_large_and_strong(pictures):
+    rng = np.random.default_rng(8)
+    area = [pairs.pair(rng, pictures, plain=plain)[1].cover.sum() for plain in (True, False) for _ in range(12)]
+    assert np.median(area[:12]) > pairs.PLAIN_AREA * pairs.IMAGE**2
+    assert np.median(area[:12]) > np.median(area[12:])
 
 
 def test_flawless_first_and_the_same_places(batch):

@@ -30,6 +30,12 @@ def data(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """The same on every processor."""
+    monkeypatch.setattr(model, "HALF", False)
+
+
 @pytest.fixture(scope="module")
 def batch(data):
     return pairs.batch(np.random.default_rng(1), scenes.load(data), 4, extra=3)
@@ -74,15 +80,26 @@ def test_windows_are_refclips(clip, batch, tmp_path):
             np.testing.assert_allclose(found, expected.numpy(), atol=3e-6)  # float32, other order of operations
 
 
-def test_some_ids_keep_the_damage_and_the_same_places():
-    cover = np.zeros((6, 15, 15), np.float32)
-    cover[3:, 4:6, 4:8] = 10
-    ids = model.some_ids(cover, 0.4)
-    assert ids.shape == (6, 1, 90)
-    np.testing.assert_array_equal(ids[:3], ids[3:])
-    damaged = {15 * y + x for y in (4, 5) for x in range(4, 8)}
-    assert all(damaged <= set(row.tolist()) for row in ids[:, 0])
-    assert all(len(set(row.tolist())) == 90 for row in ids[:, 0])
+def test_products_in_bfloat16_are_the_same_but_for_its_rounding(clip, batch, monkeypatch):
+    """Emulated where the processor has no instructions for it: slow, and the same numbers."""
+    monkeypatch.setattr(model, "HALF", True)
+    with torch.no_grad():
+        said = model.texts(clip, batch.captions)
+        monkeypatch.setattr(model, "HALF", False)
+        exact = model.texts(clip, batch.captions)
+    assert said.dtype == torch.float32
+    assert float((said - exact).abs().max()) > 0  # or nothing was tested
+    # 8 bits of mantissa through 4 blocks, on unit vectors: cosines of 0.9995 and more
+    assert float((said * exact).sum(-1).min()) > 0.9995
+
+
+def test_positions_begin_as_waves():
+    """Of any two patches, the positions say how far apart they are, and nothing else."""
+    x = model.waves(15, 192).reshape(15, 15, 192)
+    near, far = (x[3, 4] * x[3, 5]).sum(), (x[3, 4] * x[3, 12]).sum()
+    assert near > far
+    torch.testing.assert_close((x[3, 4] * x[5, 9]).sum(), (x[10, 2] * x[12, 7]).sum())  # the same step elsewhere
+    torch.testing.assert_close((x * x).sum(-1), torch.full((15, 15), 96.0))  # sin^2 + cos^2, 48 of each axis
 
 
 def test_whitened_patches(data):
@@ -99,13 +116,30 @@ def test_whitened_patches(data):
     np.testing.assert_allclose(second, np.diag(variance / (variance + 0.01)), atol=1e-3)
 
 
-def test_where_asks_only_what_can_be_told():
-    cover = torch.tensor([[0.0, 64.0, model.FEW - 1.0, 0.0]])
-    ids = torch.tensor([[1, 2, 3]])
-    logits = torch.tensor([[2.0, 1e6, -1.0]])  # the middle patch, hardly damaged, may say what it likes
-    log_odds = lambda x: math.log1p(math.exp(x))  # noqa: E731
-    expected = (model.RARE * log_odds(-2.0) + log_odds(-1.0)) / 2
-    assert float(model._where(logits, cover, ids)) == pytest.approx(expected, rel=1e-6)
+def test_the_probe_is_asked_only_what_can_be_told(batch):
+    """Against loops; a patch that is hardly damaged, a cell on the edge, a picture with two kinds: not asked."""
+    rng = np.random.default_rng(3)
+    ids = np.stack([rng.permutation(225)[:40] for _ in batch.images])
+    logits = rng.normal(size=(*ids.shape, model.PROBED))
+    found = model._probed(torch.from_numpy(logits), batch, torch.from_numpy(ids))
+    odds = lambda x: math.log1p(math.exp(-x))  # noqa: E731  # -log of the logistic function
+    where, thing, kind = [], [], []
+    for i, row in enumerate(ids):
+        for j, patch in enumerate(row):
+            for c in range(16):
+                asked, inside = batch.fine[i, patch, c], float(batch.thing[i, patch, c])
+                x, y = logits[i, j, c], logits[i, j, 16 + c]
+                if asked >= 0:
+                    where.append(model.RARE * odds(x) if asked else odds(-x))
+                thing.append(inside * odds(y) + (1 - inside) * odds(-y))
+            if batch.kind[i] >= 0 and batch.cover[i].ravel()[patch] >= model.FEW:
+                z = logits[i, j, 32:]
+                kind.append(math.log(np.exp(z).sum()) - z[batch.kind[i]])
+    assert len(kind) >= 3
+    # the logits are rounded to float32
+    assert float(found["where"]) == pytest.approx(np.mean(where), rel=1e-5)
+    assert float(found["thing"]) == pytest.approx(model.THING * np.mean(thing), rel=1e-5)
+    assert float(found["kind"]) == pytest.approx(model.KIND * np.mean(kind), rel=1e-5)
 
 
 def test_contrast_against_a_loop():
@@ -125,19 +159,20 @@ def test_contrast_against_a_loop():
     assert float(found) == pytest.approx((np.mean(rows) + np.mean(columns)) / 2, rel=1e-12)
 
 
-def test_losses_know_the_truth(clip, batch):
+@pytest.mark.parametrize("whole", [True, False])
+def test_losses_know_the_truth(clip, batch, whole):
     """A state loss is a cross-entropy: with the truth turned around, the two add up to log 4 or more."""
 
     def of(batch):
         torch.manual_seed(0)
         with torch.no_grad():
-            return model.losses(clip, torch.nn.Linear(192, 1), batch, 1.0)
+            return model.losses(clip, torch.nn.Linear(192, model.PROBED), batch, whole)
 
     terms = of(batch)
-    assert set(terms) == {"contrast", "where", "state_2", "state_3", "state_6", "state_15"}
+    assert set(terms) == {"contrast", "where", "thing", "kind", "state_2", "state_3", "state_6", "state_whole"}
     turned = of(batch._replace(truth={k: np.where(v < 0, v, 1 - v) for k, v in batch.truth.items()}))
     assert float(terms["contrast"]) == float(turned["contrast"])
-    for side in (2, 3, 6, 15):
+    for side in (2, 3, 6, "whole"):
         # -log sigmoid(x) - log sigmoid(-x) >= 2 log 2, equal where the logit is 0
         assert float(terms[f"state_{side}"] + turned[f"state_{side}"]) >= 2 * math.log(2) - 1e-6
     assert float(terms.total) == pytest.approx(sum(float(v) for v in terms.values()), rel=1e-6)
@@ -157,6 +192,9 @@ def test_orthogonal(shape):
 def test_loss_falls_and_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
     """Twelve steps at once, or seven and then five from the checkpoint: the same weights; and the loss falls."""
     monkeypatch.setattr(training, "WARM_UP", 4)
+    monkeypatch.setattr(
+        training, "SHELF", 3
+    )  # the stop at 7 is in the third turn of the first shelf, the end in the last
     kw = {"steps": 12, "count": 4}
     assert training.train(data, tmp_path / "whole", **kw)
 
@@ -187,6 +225,14 @@ def test_loss_falls_and_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
     assert lines[0]["step"] == 1
     with pytest.raises(ValueError, match="trained with seed 0, asked for 1"):
         training.train(data, tmp_path / "whole", seed=1, **kw)
+
+
+def test_every_step_has_its_place():
+    """A shelf of new batches, then the shelf again, then the next shelf."""
+    places = [training._place(step) for step in range(2 * training.SHELF * training.TURNS)]
+    assert len(set(places)) == len(places)
+    assert places == sorted(places)
+    assert {turn for _, turn, _ in places} == set(range(training.TURNS))
 
 
 def test_learns_one_batch(batch, monkeypatch):

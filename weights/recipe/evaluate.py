@@ -140,33 +140,42 @@ def attention_variants(clip: CLIP, seeds: int = SEEDS) -> dict[str, Any]:
 
 
 def real(clip: CLIP, folder: Path, name: str) -> dict[str, Any]:
-    """A folder in MVTec AD's layout, train/good among the good ones: image AUROC with its bootstrap interval."""
-    shots = _shots(folder)
+    """A folder in MVTec AD's layout, train/good among the good ones: image AUROC with its bootstrap interval.
+
+    A set without ground_truth has labels of images only; its pixel figures are None.
+    """
+    shots, masked = _shots(folder)
     found = run(clip, name, shots)
     interval = bootstrap(
         lambda i: metrics.auroc(found.score[i], found.labels[i]), found.labels, np.random.default_rng(0)
     )
-    rows = {of: figures(baseline(fn, shots))._asdict() for of, fn in baselines.BASELINES.items()}
-    return {"good": int((~found.labels).sum()), "damaged": int(found.labels.sum()), "winclip": figures(found)._asdict(),
-            "image AUROC": interval._asdict(), "baselines": rows}  # fmt: skip
+    rows = {of: _real_figures(baseline(fn, shots), masked) for of, fn in baselines.BASELINES.items()}
+    return {"good": int((~found.labels).sum()), "damaged": int(found.labels.sum()),
+            "winclip": _real_figures(found, masked), "image AUROC": interval._asdict(), "baselines": rows}  # fmt: skip
 
 
-def _shots(folder: Path) -> list[toy.Shot]:
+def _real_figures(found: Maps, masked: bool) -> dict[str, float | None]:
+    if masked:
+        return figures(found)._asdict()
+    return {"image_auroc": metrics.auroc(found.score, found.labels), "pixel_auroc": None, "aupro": None}
+
+
+def _shots(folder: Path) -> tuple[list[toy.Shot], bool]:
+    """Every picture of a set, and whether the set has masks; where it has none, those here are empty."""
+    masked = (folder / "ground_truth").is_dir()
     shots = []
     for split in ("train", "test"):
         for path in sorted((folder / split).glob("*/*.*")):
-            image = np.asarray(refclip.read_image(path))
+            image = np.asarray(refclip.read_image(path).convert("RGB"))
             defect = path.parent.name
             mask = np.zeros(image.shape[:2], bool)
-            if defect != "good":
-                mask = (
-                    np.asarray(refclip.read_image(folder / "ground_truth" / defect / f"{path.stem}_mask.png"))[..., 0]
-                    > 127
-                )
+            if masked and defect != "good":
+                of = folder / "ground_truth" / defect / f"{path.stem}_mask.png"
+                mask = np.asarray(refclip.read_image(of).convert("L")) > 127
             shots.append(toy.Shot(image, int(defect != "good"), defect, mask))
     if not shots:
         raise ValueError(f"{folder}: found no images in train/*/ or test/*/; expected MVTec AD's layout")
-    return shots
+    return shots, masked
 
 
 def held_out_pictures(clip: CLIP, data: Path, names: int = 100, seed: int = 0) -> dict[str, Any]:
@@ -252,13 +261,28 @@ def table(found: dict[str, Any]) -> str:
         lines += ["", "| pictures | names | top-1 | top-5 | chance |", "|---|---|---|---|---|"]
         lines += [f"| {k} | {v['names']} | {v['top-1']:.2f} | {v['top-5']:.2f} | {v['chance of top-5']:.2f} |"
                   for k, v in found["pictures"].items()]  # fmt: skip
-    if found["real"]:
-        lines += ["", "| real photographs | good / damaged | image AUROC (95%) | pixel AUROC | AUPRO | best baseline |"]
-        lines += ["|---|---|---|---|---|---|"]
-    for name, r in found["real"].items():
+    return "\n".join(lines + _real_table(found["real"]))
+
+
+def _real_table(found: dict[str, Any]) -> list[str]:
+    """Lines on the real sets: WinCLIP beside the best of the baselines, image by image and pixel by pixel."""
+    if not found:
+        return []
+    lines = ["", "| real photographs | good / damaged | image AUROC (95%) | best baseline | pixel AUROC | AUPRO "
+             "| best baseline |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    for name, r in found.items():
         i, f = r["image AUROC"], r["winclip"]
-        best = max(b["pixel_auroc"] for b in r["baselines"].values())
+        best = [_best([b[what] for b in r["baselines"].values()]) for what in ("image_auroc", "pixel_auroc")]
         interval = f"{i['value']:.3f} ({i['low']:.3f} to {i['high']:.3f})"
-        pixels = f"{f['pixel_auroc']:.3f} | {f['aupro']:.3f} | {best:.3f}"
-        lines.append(f"| {name} | {r['good']} / {r['damaged']} | {interval} | {pixels} |")
-    return "\n".join(lines)
+        pixels = f"{_shown(f['pixel_auroc'])} | {_shown(f['aupro'])} | {_shown(best[1])}"
+        lines.append(f"| {name} | {r['good']} / {r['damaged']} | {interval} | {_shown(best[0])} | {pixels} |")
+    return lines
+
+
+def _best(values: Sequence[float | None]) -> float | None:
+    """The largest, or None where the set has no masks."""
+    return max((v for v in values if v is not None), default=None)
+
+
+def _shown(value: float | None) -> str:
+    return "no masks" if value is None else f"{value:.3f}"

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from open_clip.model import CLIP
 from torch import Tensor, nn
 
-from recipe.pairs import GRID, PATCH, PROMPTS, Batch
+from recipe.pairs import CELL, GRID, KINDS, PART, PATCH, PROMPTS, Batch
 
 CONFIG = {
     "embed_dim": 256,
@@ -27,9 +27,12 @@ PREPROCESS = {
     "interpolation": "bicubic",
     "resize_mode": "squash",
 }
+POSITION = 0.5  # size of the positions that training starts with; a whitened patch is about 1
 MIDDLE = 4  # block behind which a probe looks for damaged patches
 FEW = 6  # damaged pixels of the 64 of a patch
-RARE = 4.0  # weight of a damaged patch, of which there are few
+RARE = 4.0  # weight of a damaged cell, of which there are few
+THING, KIND = 0.5, 0.15  # weights of the probe's other two answers
+PROBED = 2 * (PATCH // CELL) ** 2 + len(KINDS)
 # Products of the blocks in bfloat16 where the processor has instructions for it (twice the speed); float32 elsewhere,
 # where they would be emulated (a tenth of the speed)
 HALF = torch.cpu._is_avx512_bf16_supported()
@@ -37,9 +40,25 @@ CONTRAST = 0.5  # weight of the contrast with captions; each kind of view weighs
 
 
 def build(seed: int) -> CLIP:
-    """Make the model with open_clip's initial weights."""
+    """Make the model: open_clip's initial weights, but patches know from the start what they lie beside."""
     torch.manual_seed(seed)
-    return CLIP(**CONFIG)
+    model = CLIP(**CONFIG)
+    with torch.no_grad():
+        model.visual.positional_embedding[1:] = POSITION * waves(GRID, CONFIG["vision_cfg"]["width"])
+    return model
+
+
+def waves(side: int, width: int, longest: float = 60.0) -> Tensor:
+    """Sines and cosines of row and column [side^2, width], wavelengths of 2 pi to `longest` pi patches.
+
+    Learned from random numbers, as CLIP's are, positions take thousands of steps to say which patches are neighbours.
+    They are trained on from here. L. Beyer et al., "Better plain ViT baselines for ImageNet-1k" (2022).
+    """
+    omega = (2 / longest) ** torch.linspace(0, 1, width // 4)
+    angle = torch.arange(side)[:, None] * omega  # [side, width / 4]
+    one = torch.cat([angle.sin(), angle.cos()], 1)  # [side, width / 2]
+    rows, columns = one[:, None].expand(-1, side, -1), one[None].expand(side, -1, -1)
+    return torch.cat([rows, columns], 2).flatten(0, 1)
 
 
 def whiten(model: CLIP, images: np.ndarray, floor: float = 0.01) -> None:
@@ -111,16 +130,6 @@ def window_ids(corners: np.ndarray, side: int) -> Tensor:
     return torch.from_numpy(ids.reshape(*corners.shape[:2], side * side))
 
 
-def some_ids(cover: np.ndarray, keep: float) -> Tensor:
-    """[b, 15, 15] damaged pixels -> [b, 1, n]: a random part of the grid, cheaper than the whole.
-
-    Damaged patches stay, or the caption would lie; in the flawless copy the same places stay, or they would betray it.
-    """
-    damaged = torch.from_numpy(cover).flatten(1)[len(cover) // 2 :]
-    order = (torch.rand(damaged.shape) - (damaged > 0).float()).argsort(1)[:, : round(keep * GRID * GRID)]
-    return order.sort(1).values.repeat(2, 1)[:, None]
-
-
 def texts(model: CLIP, ids: np.ndarray) -> Tensor:
     """[k, 77] ids -> [k, e], of length 1. Cut behind the last end-of-text token: the tower is causal."""
     ends = torch.from_numpy(ids.argmax(1))
@@ -157,15 +166,18 @@ class Losses(dict[str, Tensor]):
         return torch.stack(list(self.values())).sum()
 
 
-def losses(model: CLIP, probe: nn.Linear, batch: Batch, keep: float) -> Losses:
+def losses(model: CLIP, probe: nn.Linear, batch: Batch, whole: bool) -> Losses:
     """Contrast pictures with captions, and every view with the two prompts of its thing.
+
+    The largest view is the whole grid, or for less than half the work a part of it of 10 x 10 patches that shows the
+    damage. A part, not patches at random: what a crack or a weave is shows in neighbours.
 
     `contrast` is CLIP's loss (Radford et al., 2021), both ways; a caption that is true of two pictures is no negative.
     `state_*` is the cross-entropy of one view between the flawless and the damaged prototype: what CLIP's loss would
     be with these two captions alone, and what every method here asks (WinCLIP, equation 1).
-    `where` is the cross-entropy of a linear probe that finds the damaged patches behind block `MIDDLE`. It says nothing
-    to the text tower and nothing to the last blocks; it is there because one answer for 225 patches teaches slowly.
-    The probe is thrown away.
+    `where`, `thing` and `kind` are the cross-entropies of a linear probe behind block `MIDDLE`, see `_probed`. They say
+    nothing to the text tower and nothing to the last blocks; they are there because one answer for 225 patches teaches
+    slowly. The probe is thrown away.
     """
     scale = model.logit_scale.exp()
     x = patches(model, normalise(batch.images))
@@ -176,28 +188,45 @@ def losses(model: CLIP, probe: nn.Linear, batch: Batch, keep: float) -> Losses:
     direction = prototypes[:, 1] - prototypes[:, 0]  # [p + 1, e], from flawless to damaged
     own = direction[:-1].repeat(2, 1)  # [b, e]
     out = Losses()
+    largest = GRID if whole else PART
     for side, corners in batch.corners.items():
-        whole = side == GRID
-        ids = some_ids(batch.cover, keep) if whole and keep < 1 else window_ids(corners, side)
+        if side > largest or PART <= side < largest:
+            continue
+        ids = window_ids(corners, side)
         f, middle = view(model, x, ids)  # [b, m, e], [b m, n, d]
-        if whole:
+        if side == largest:
             out["contrast"] = CONTRAST * _contrast(scale * f[:, 0] @ said.T, torch.from_numpy(batch.same))
-            out["where"] = _where(probe(middle)[..., 0], torch.from_numpy(batch.cover).flatten(1), ids[:, 0])
+            out |= _probed(probe(middle), batch, ids[:, 0])
         general = (torch.rand(b, 1) < 0.25).float()  # sometimes the thing is called "object"
         asked = general * direction[-1] + (1 - general) * own
         logits = scale * (f * asked[:, None]).sum(-1)  # [b, m]
         truth = torch.from_numpy(batch.truth[side]).float()
         known = truth >= 0
-        out[f"state_{side}"] = F.binary_cross_entropy_with_logits(logits[known], truth[known])
+        out[f"state_{'whole' if side == largest else side}"] = F.binary_cross_entropy_with_logits(
+            logits[known], truth[known]
+        )
     return out
 
 
-def _where(logits: Tensor, cover: Tensor, ids: Tensor) -> Tensor:
-    """[b, n] logits of patches `ids` of [b, 225] damaged pixels; patches with a few damaged pixels are not asked."""
-    visible = cover.gather(1, ids)
-    known = (visible == 0) | (visible >= FEW)
-    damaged = (visible >= FEW).float()
-    return F.binary_cross_entropy_with_logits(logits[known], damaged[known], pos_weight=torch.tensor(RARE))
+def _probed(logits: Tensor, batch: Batch, ids: Tensor) -> dict[str, Tensor]:
+    """What a probe tells of the patches `ids` [b, n]: logits [b, n, 2 cells + kinds].
+
+    `where` is damaged, cell by cell; `thing`: where the thing is, and where the ground; `kind`: which kind of defect
+    a damaged patch shows.
+    """
+    cells = (PATCH // CELL) ** 2
+    row = torch.arange(len(ids))[:, None]
+    damaged = torch.from_numpy(batch.fine)[row, ids].float()  # [b, n, cells]
+    known = damaged >= 0
+    where, thing, kind = logits.float().split([cells, cells, len(KINDS)], -1)
+    rare = torch.tensor(RARE)
+    of = torch.from_numpy(batch.kind)[:, None].expand_as(ids)
+    seen = (torch.from_numpy(batch.cover).flatten(1)[row, ids] >= FEW) & (of >= 0)  # [b, n]
+    return {
+        "where": F.binary_cross_entropy_with_logits(where[known], damaged[known], pos_weight=rare),
+        "thing": THING * F.binary_cross_entropy_with_logits(thing, torch.from_numpy(batch.thing)[row, ids]),
+        "kind": KIND * F.cross_entropy(kind[seen], of[seen]),
+    }
 
 
 def _contrast(logits: Tensor, same: Tensor) -> Tensor:

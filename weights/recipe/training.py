@@ -1,12 +1,14 @@
 """The training loop: two optimisers, one schedule, an average of the weights, a checkpoint that a later run takes up.
 
 Matrices inside the blocks are stepped by Muon (Jordan et al., 2024: momentum, made orthogonal), everything else by
-AdamW. Every batch is drawn from (seed, step), so it does not matter which process renders it or when the run stopped.
+AdamW. Every batch is drawn from (seed, its number), so it does not matter which process renders it or when the run
+stopped.
 """
 
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
 import multiprocessing
@@ -32,10 +34,11 @@ from recipe.muon import Muon
 STEPS = 5500
 PAIRS = 32  # in a batch
 PEAK = {"muon": 3e-3, "adam": 1.5e-3}  # learning rates
-WARM_UP = 100  # steps
+WARM_UP = 30  # steps
 DECAY = 0.3  # last part of the training, in which the rates fall to nothing
-KEEP = 0.45  # part of the patches of the whole view that is kept ...
-WHOLE = 0.2  # ... until the last part, which sees all of them
+WHOLE = 0.3  # last part of the training, which sees the whole grid
+SHELF, TURNS = 128, 4  # batches that are kept in memory, and how often each is used
+PLAIN = 0.4  # first part of the training, in which some defects are plain
 AVERAGE = 0.998  # the weights that are exported are averaged over the last few hundred steps
 WHITENED = 8  # batches that the first patch embedding is computed from
 CHECKPOINT = 5 * 60  # seconds
@@ -58,7 +61,7 @@ def begin(seed: int, images: np.ndarray | None = None) -> Run:
     if images is not None:
         towers.whiten(model, images)
     average = copy.deepcopy(model)
-    probe = nn.Linear(towers.CONFIG["vision_cfg"]["width"], 1)
+    probe = nn.Linear(towers.CONFIG["vision_cfg"]["width"], towers.PROBED)
     blocks = [p for n, p in model.named_parameters() if "resblocks" in n and p.ndim == 2]
     known = {id(p) for p in blocks}
     rest = [p for p in (*model.parameters(), *probe.parameters()) if id(p) not in known]
@@ -115,7 +118,7 @@ def train(
         _console.print(f"going on from step {step}, {spent / 60:.0f} minutes in")
     start, saved = time.monotonic(), time.monotonic()
     smooth: dict[str, float] = {}
-    for batch in _batches(data, seed, step, workers, count):
+    for batch in _batches(data, seed, step, workers=workers, count=count, steps=steps):
         now = time.monotonic()
         passed = spent + now - start
         part = passed / (60 * minutes) if minutes else step / steps
@@ -144,8 +147,8 @@ def _step(run: Run, batch: pairs.Batch, step: int, part: float) -> dict[str, flo
     for optimiser, peak in zip(run.optimisers, PEAK.values(), strict=True):
         for group in optimiser.param_groups:
             group["lr"] = peak * factor
-    torch.manual_seed(step)  # which patches are kept, and which views are asked about an "object"
-    terms = towers.losses(run.model, run.probe, batch, 1.0 if part > 1 - WHOLE else KEEP)
+    torch.manual_seed(step)  # which views are asked about an "object"
+    terms = towers.losses(run.model, run.probe, batch, part > 1 - WHOLE)
     terms.total.backward()
     torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
     for optimiser in run.optimisers:
@@ -160,23 +163,44 @@ def _step(run: Run, batch: pairs.Batch, step: int, part: float) -> dict[str, flo
     return {key: float(value.detach()) for key, value in terms.items()}
 
 
-def _batches(data: Path, seed: int, first: int, workers: int, count: int) -> Iterator[pairs.Batch]:
-    """Render ahead in other processes; batch `i` depends on (seed, i) alone."""
+def _batches(data: Path, seed: int, first: int, *, workers: int, count: int, steps: int) -> Iterator[pairs.Batch]:
+    """Render ahead in other processes; what step `i` sees depends on (seed, i) and on how long the training is.
+
+    Batches come in shelves of SHELF: new ones, then the whole shelf again TURNS - 1 times, turned.
+    """
     for library in ("OPENBLAS", "OMP", "MKL"):  # read when a child imports NumPy: the products there are small
         os.environ[f"{library}_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, initializer=_ready, initargs=(data,)) as pool:
         waiting: deque[Future[pairs.Batch]] = deque()
-        step = first
+        shelf: list[pairs.Batch] = []
+        now, turn, place = _place(first)
+        ahead = now * SHELF
         try:
-            while True:
-                while len(waiting) < 4 * workers + 2:
-                    waiting.append(pool.submit(_render, seed, step, count))
-                    step += 1
-                yield waiting.popleft().result()
+            for step in itertools.count(first):
+                number, turn, place = _place(step)
+                while ahead < (number + 2) * SHELF and len(waiting) < SHELF:
+                    waiting.append(pool.submit(_render, seed, ahead, count, _plain(ahead * TURNS / steps)))
+                    ahead += 1
+                if number != now:
+                    now, shelf = number, []
+                while len(shelf) <= place:
+                    shelf.append(waiting.popleft().result())
+                yield shelf[place] if turn == 0 else pairs.again(np.random.default_rng([seed, step, 1]), shelf[place])
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _place(step: int) -> tuple[int, int, int]:
+    """Which shelf a step takes its batch from, in which turn, and which place on the shelf."""
+    shelf, within = divmod(step, SHELF * TURNS)
+    return shelf, *divmod(within, SHELF)
+
+
+def _plain(part: float) -> float:
+    """How many of the defects are plain ones: nearly all in the beginning, none from PLAIN of the training on."""
+    return max(0.0, 0.9 * (1 - part / PLAIN))
 
 
 _pictures: scenes.Pictures | None = None  # of a rendering process: read once, not once a batch
@@ -189,9 +213,9 @@ def _ready(data: Path) -> None:
     _pictures = scenes.load(data)
 
 
-def _render(seed: int, step: int, count: int) -> pairs.Batch:
+def _render(seed: int, number: int, count: int, plain: float) -> pairs.Batch:
     assert _pictures is not None
-    return pairs.batch(np.random.default_rng([seed, step]), _pictures, count)
+    return pairs.batch(np.random.default_rng([seed, number]), _pictures, count, plain=plain)
 
 
 def save(run: Run, out: Path, *, step: int, spent: float, seed: int, finished: bool) -> None:
