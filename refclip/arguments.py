@@ -133,6 +133,7 @@ def _parse(key: str, text: str, hint: Any) -> Any:
         (int, "a whole number", int),
         (float, "a number", _finite),
         (tuple[int, ...], "whole numbers with commas between", _whole_numbers),
+        (tuple[float, float], "two numbers with a comma between", _two_numbers),
     )
     for kind, what, read in readers:
         if kind in kinds:
@@ -159,6 +160,11 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.strip("()").split(",") if part.strip())
 
 
+def _two_numbers(text: str) -> tuple[float, float]:
+    first, second = (_finite(part) for part in text.strip("()").split(","))
+    return first, second
+
+
 def _typed(value: Any) -> str:
     """Write a default as one would type it."""
     if isinstance(value, tuple):
@@ -173,16 +179,18 @@ def put(options: dict[str, Any], key: str, value: Any, where: str) -> None:
     options[key] = value
 
 
-def parse_scale(text: str, *, signed: bool = False) -> tuple[float, float] | None:
+def parse_scale(text: str, *, signed: bool = False, bounded: bool = True) -> tuple[float, float] | None:
     """Ends of the colours: None for "run", which the run must tell; [-1, 1] or [0, 1] for "fixed"; or two numbers.
 
     Raises
     ------
     ValueError
-        It is none of these.
+        It is none of these; or "fixed", where scores are not `bounded`.
     """
     if text == "run":
         return None
+    if text == "fixed" and not bounded:
+        raise ValueError("--scale fixed: the scores of this method have no fixed ends; give run, or two numbers")
     if text == "fixed":
         return (-1.0 if signed else 0.0), 1.0
     try:

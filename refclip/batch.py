@@ -17,6 +17,8 @@ from PIL import Image
 from refclip.arguments import OVERLAY, shown
 from refclip.decode import ImageError, read_image
 from refclip.files import whole_file
+from refclip.methods.contexts import judged_together, score_batches
+from refclip.methods.features import join
 
 MAP = ".map.npy"
 BATCH = 8  # images read and scored at a time,
@@ -39,12 +41,14 @@ def score_files(
     limits: tuple[float, float] | None,
     show: Callable[[Result], None],
     *,
+    references: Any = None,
     bar: bool,
 ) -> int:
     """Score every image, write what its stem names, show its result. Returns how many images could not be used.
 
     Without `limits` the overlays wait for the last score: the maps are written, and read again to be drawn, so that
-    what is held in memory does not grow with the number of images.
+    what is held in memory does not grow with the number of images. (The features of a set that is scored as a whole
+    do: see `methods.contexts`.)
     """
     from rich.console import Console  # here: it would take a third of the time of --help
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -68,14 +72,21 @@ def score_files(
             progress.console.print(f"refclip: {message}", markup=False, highlight=False, soft_wrap=True)
             progress.advance(task)
 
-        def draw(path: Path, image: Image.Image, heat: np.ndarray, stem: Path) -> None:
+        def draw(path: Path, image: Image.Image | None, heat: np.ndarray, stem: Path) -> None:
+            try:
+                image = image or read_image(path)
+            except ImageError as error:  # it has gone since it was scored
+                fail(one_line(error))
+                return
             drawn = save_png(overlay(image, heat, vmin=low, vmax=high), f"{stem}{OVERLAY}")
             show(Result(str(path), scores[path], f"{stem}{MAP}", str(drawn)))
+            progress.advance(task)
 
-        for path, image, value, heat in _scored(module, state, list(stems), fail):
+        for path, image, value, heat in _scored(module, state, list(stems), references, fail):
             stem, scores[path] = stems[path], value
             if stem is None:
                 show(Result(str(path), value))
+                progress.advance(task)
             else:
                 with whole_file(f"{stem}{MAP}") as file:
                     np.save(file, heat.astype(np.float32, copy=False))
@@ -84,31 +95,72 @@ def score_files(
                 else:
                     low, high = min(low, float(np.nanmin(heat))), max(high, float(np.nanmax(heat)))
                     waiting.append((path, stem))
-            progress.advance(task)
+                    progress.advance(task)
         if waiting:
             progress.remove_task(task)
             task = progress.add_task("drawing", total=len(waiting))
         for path, stem in waiting:
-            try:
-                image = read_image(path)
-            except ImageError as error:
-                fail(one_line(error))
-                continue
-            draw(path, image, np.load(f"{stem}{MAP}", allow_pickle=False), stem)
-            progress.advance(task)
+            draw(path, None, np.load(f"{stem}{MAP}", allow_pickle=False), stem)
     if low <= high and any(stems.values()):
         click.echo(f"refclip: the colours of the heat maps go from {low:.3g} to {high:.3g}", err=True)
     return failed
 
 
-def _scored(
-    module: Any, state: Any, paths: Sequence[Path], fail: Callable[[str], None]
-) -> Iterator[tuple[Path, Image.Image, float, np.ndarray]]:
-    """Path, image, score, and map over the image's own pixels, of all images that can be used, batch by batch."""
+def reference_features(
+    module: Any, state: Any, paths: Sequence[Path], shots: int | None, fail: Callable[[str], None]
+) -> Any:
+    """Features of the first `shots` of normal images that can be used, or of all of them.
 
-    def of(batch: list[tuple[Path, Image.Image]]) -> Iterator[tuple[Path, Image.Image, float, np.ndarray]]:
+    Raises
+    ------
+    ValueError
+        Fewer can be used.
+    """
+    parts, found = [], 0
+    for path in paths:
+        if found == shots:
+            break
+        for batch, features in _extracted(module, state, [path], fail):
+            parts.append(features)
+            found += len(batch)
+    if not parts or (shots is not None and found < shots):
+        wanted = "at least 1" if shots is None else f"{shots}, as --shots says"
+        raise ValueError(f"--references: {found} of {len(paths)} images can be used, expected {wanted}")
+    return join(parts)
+
+
+def _scored(
+    module: Any, state: Any, paths: Sequence[Path], references: Any, fail: Callable[[str], None]
+) -> Iterator[tuple[Path, Image.Image | None, float, np.ndarray]]:
+    """Path, image, score, and map over the image's own pixels, of all images that can be used, batch by batch.
+
+    Where a set is scored as a whole, its images are not held until then: None stands for each.
+    """
+    whole = judged_together(module, state.options, references=references is not None)
+    taken: list[list[tuple[Path, Image.Image | None]]] = []
+
+    def features() -> Iterator[Any]:
+        for batch, part in _extracted(module, state, paths, fail):
+            taken.append([(path, None if whole else image) for path, image in batch])
+            yield part
+
+    for number, p in score_batches(module, state, features(), references=references):
+        for i, (path, image) in enumerate(taken[number]):
+            if math.isfinite(p.score[i]):
+                yield path, image, float(p.score[i]), p.on_original(i)
+            else:
+                fail(f"{shown(str(path))}: the score is {p.score[i]}, expected a number; are the weights damaged?")
+        taken[number] = []
+
+
+def _extracted(
+    module: Any, state: Any, paths: Sequence[Path], fail: Callable[[str], None]
+) -> Iterator[tuple[list[tuple[Path, Image.Image]], Any]]:
+    """Images that can be used, batch by batch, with their features."""
+
+    def of(batch: list[tuple[Path, Image.Image]]) -> Iterator[tuple[list[tuple[Path, Image.Image]], Any]]:
         try:
-            p = module.score(state, module.extract(state, [image for _, image in batch]))
+            features = module.extract(state, [image for _, image in batch])
         except ImageError as error:  # a file that can be read and an image that the model cannot take: which one?
             if len(batch) == 1:
                 fail(one_line(error).replace("images[0]", shown(str(batch[0][0]))))
@@ -116,11 +168,7 @@ def _scored(
                 for one in batch:
                     yield from of([one])
             return
-        for i, (path, image) in enumerate(batch):
-            if math.isfinite(p.score[i]):
-                yield path, image, float(p.score[i]), p.on_original(i)
-            else:
-                fail(f"{shown(str(path))}: the score is {p.score[i]}, expected a number; are the weights damaged?")
+        yield batch, features
 
     batch: list[tuple[Path, Image.Image]] = []
     for path in paths:

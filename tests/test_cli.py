@@ -1,4 +1,4 @@
-"""`refclip score` and `refclip inspect`, through `main` and as processes of their own."""
+"""`refclip score`, `refclip eval` and `refclip inspect`, through `main` and as processes of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from PIL import Image
 
 import refclip
 from refclip import arguments, batch, cli, viz
-from refclip.methods import METHODS
+from refclip.methods import METHODS, contexts
+from tests.toysets import mvtec
 
 FAST = ("--method", "clip")  # no windows: where any score will do
 
@@ -75,20 +76,68 @@ def written(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_scores_and_maps_are_those_of_the_library(run, tmp_path, mini, method):
+def test_scores_and_maps_are_those_of_the_library(run, tmp_path, small_folder, method):
     paths = [picture(tmp_path / f"{i}.png", (40 + 9 * i, 30), i) for i in range(3)]
-    answer = run("score", *paths, "--method", method, "--object", "bottle", "--json", "--out", tmp_path / "out")
+    words, options = ["--method", method, "--object", "bottle", "--weights", small_folder, "--json"], {}
+    if "templates" in METHODS[method][0].Options._fields:  # those of AnoVL would take longer
+        words, options = [*words, "--templates", "vand"], {"templates": "vand"}
+    if contexts.needs(METHODS[method][0]) == "references":
+        normal = [picture(tmp_path / "normal" / f"{i}.png", seed=10 + i) for i in range(3)]
+        words, options["references"] = [*words, "--references", tmp_path / "normal", "--shots", 2], normal[:2]
+    answer = run("score", *paths, *words, "--out", tmp_path / "out")
     assert answer.status == 0
-    expected = refclip.detector(method, mini, "bottle")(paths)
+    expected = refclip.detector(method, refclip.load(small_folder), "bottle", **options)(paths)
     for i, line in enumerate(map(json.loads, answer.out.splitlines())):
         assert line["score"] == pytest.approx(float(expected.score[i]), rel=1e-5)
         assert (line["path"], line["method"], line["object"], line["weights"]) == (
-            str(paths[i]), method, "bottle", "refclip-mini",
+            str(paths[i]), method, "bottle", str(small_folder),
         )  # fmt: skip
+        assert line.get("references") == (2 if "references" in options else None)
         scores = np.load(line["map"])
         assert scores.dtype == np.float32
         np.testing.assert_allclose(scores, expected.on_original(i), rtol=1e-5)
+        assert line["overlay"] and Path(line["overlay"]).exists()
     assert i == 2
+
+
+def test_references_that_cannot_be_used_are_named_and_passed_over(run, tmp_path, small_folder):
+    a = picture(tmp_path / "a.png")
+    words = ("score", a, "--weights", small_folder, "--method", "patchcore", "--references", tmp_path / "normal")
+    picture(tmp_path / "normal" / "1.png", seed=1)
+    (tmp_path / "normal" / "0.png").write_text("no picture")
+    answer = run(*words, "--shots", 1, "--json")
+    assert answer.status == 1
+    assert json.loads(answer.out)["references"] == 1
+    first, last = answer.err.splitlines()
+    assert first.startswith(f"refclip: reference {tmp_path / 'normal' / '0.png'}: ")
+    assert last == "refclip: 1 references could not be used"
+    answer = run(*words, "--shots", 2)
+    assert answer.status == 2
+    assert answer.err.splitlines()[-1] == (
+        "refclip: --references: 1 of 2 images can be used, expected 2, as --shots says"
+    )
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (["--method", "winclip+"], "winclip+ needs references, at least one normal image: give --references FOLDER"),
+        (["--method", "clip", "--references", "."], "clip judges each image by itself and takes no references; leave"),
+        (["--method", "musc"], "MuSc judges an image by the others of its set: expected at least 2 images, found 1"),
+        (["--method", "dual-image", "--shots", "1"], "--shots 1: of which images? Give --references FOLDER too"),
+        (["--method", "musc", "--templates", "vand"], "--templates: musc reads no text, expected none; leave it out"),
+        (["--method", "musc", "--option", "interval=0,x"], "--option interval='0,x': expected two numbers with"),
+        (["--method", "patchcore", "--references", ".", "--scale", "fixed"], "--scale fixed: the scores of this"),
+    ],
+)  # fmt: skip
+def test_what_a_method_needs_is_said(run, tmp_path, monkeypatch, small_folder, case):
+    words, message = case
+    monkeypatch.chdir(tmp_path)
+    answer = run("score", picture(tmp_path / "a.png"), "--weights", small_folder, *words)
+    assert answer.status == 2
+    assert answer.out == ""
+    assert answer.err.startswith(f"refclip: {message}")
+    assert answer.err.count("\n") == 1
 
 
 def test_a_pipe_gets_plain_lines_with_whole_paths_and_no_bar(tmp_path):
@@ -452,6 +501,7 @@ def test_options_are_read_by_their_types():
         "one_class": True,
     }
     assert read("winclip", ["temperature=clip", "scales="]) == {"temperature": "clip", "scales": ()}
+    assert read("musc", ["interval=0.1,1", "neighbours="]) == {"interval": (0.1, 1.0), "neighbours": ()}
     assert read("clip", ["paper=none", "templates=imagenet"]) == {"paper": None, "templates": "imagenet"}
 
 
@@ -549,6 +599,88 @@ def test_other_weights(run, tmp_path, small_folder):
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Evaluation
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_eval_prints_a_table_and_writes_all_there_is(run, tmp_path, small_folder):
+    root, out = mvtec(tmp_path / "set", ("nut", "tile")), tmp_path / "results" / "nuts.json"
+    words = ("eval", root, "--weights", small_folder, "--method", "clip-ac", "--seeds", 3)
+    answer = run(*words, "--out", out)
+    assert answer.status == 0, answer.err
+    head, *lines = rows(answer.out)
+    assert head == ["category", "shots", "image_auroc", "image_ap", "image_f1", "pixel_auroc", "pixel_ap", "pixel_f1",
+                    "pixel_aupro"]  # fmt: skip
+    assert [line[:2] for line in lines] == [["nut", "0"], ["tile", "0"], ["mean", "0"]]
+    stored = json.loads(out.read_text(), parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    for line, row in zip(lines, stored["table"], strict=True):
+        for name, value in zip(head[2:], line[2:], strict=True):
+            assert float(value) == pytest.approx(row[name]["value"], abs=1e-6)
+            assert row[name]["seeds"] == 1  # nothing is drawn
+    assert stored["weights"]["name"] == str(small_folder)
+    assert stored["options"]["baseline"] == "clip-ac"
+    assert (stored["problems"], stored["notes"], stored["papers"]) == ([], [], [])
+    assert "| nut | " in out.with_suffix(".md").read_text()
+    with Image.open(out.with_suffix(".png")) as drawn:
+        assert drawn.width > 400
+    assert not list(out.with_suffix(".parts").rglob("*.features.npz"))
+    assert answer.err.startswith("refclip: Of each image ")
+    before = written(tmp_path)
+    one = run(*words, "--categories", "tile", "--resolution", "original")  # without --out nothing is left anywhere
+    assert rows(one.out)[1][:2] == ["tile", "0"]
+    assert rows(one.out)[1][5] != lines[1][5]
+    assert written(tmp_path) == before
+
+
+def test_eval_on_a_terminal_is_in_percent(tmp_path, small_folder):
+    root = mvtec(tmp_path / "set")
+    status, screen = on_a_terminal("eval", root, "--weights", small_folder, "--method", "clip-ac")
+    assert status == 0
+    assert "mean" in screen
+    assert "no references" in screen
+
+
+def test_eval_says_what_could_not_be_used(run, tmp_path, small_folder):
+    root = mvtec(tmp_path / "set", good=2, bad=2)
+    (root / "nut" / "test" / "good" / "000.png").write_text("no picture")
+    (root / "nut" / "ground_truth" / "spot" / "001_mask.png").unlink()
+    answer = run("eval", root, "--weights", small_folder, "--method", "clip")
+    assert answer.status == 1
+    assert len(rows(answer.out)) == 3
+    told = answer.err.splitlines()
+    assert told[0] == "refclip: nut: 1 anomalous images without a mask count for the image figures only"
+    assert "001.png: no mask, expected one named 001_mask" in told[1]
+    assert told[2].startswith(f"refclip: {root / 'nut' / 'test' / 'good' / '000.png'}: ")
+    assert told[-1] == "refclip: 2 problems; the figures are of what could be used"
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (["nowhere"], "nowhere: no such folder; expected the folder of a data set"),
+        (["set", "--categories", "nut,bolt"], "set: no category bolt; expected some of nut"),
+        (["set", "--layout", "visa"], "set: not laid out as visa"),
+        (["set", "--method", "winclip+"], "winclip+ needs references, at least one normal image: give --shots K"),
+        (["set", "--shots", "1"], "winclip judges each image by itself and takes no references; leave --shots K out"),
+        (["set", "--shots", "one"], "--shots 'one': expected a whole number, or several with commas between: 1,2,4"),
+        (["set", "--option", "crops=2"], "nut: crops=2: expected one of 1, 5, 10"),
+        (["set", "--out", "results.txt"], "--out results.txt: expected a name that ends in .json"),
+        (["toy", "--categories", "bolt"], "category 'bolt': expected one of biscuit"),
+        (["set", "--method", "patchcore", "--shots", "9"], "nut, shots 9, seed 0: 3 normal training images can be"),
+    ],
+)  # fmt: skip
+def test_eval_that_cannot_be_done_says_why(run, tmp_path, monkeypatch, small_folder, case):
+    words, message = case
+    mvtec(tmp_path / "set")
+    monkeypatch.chdir(tmp_path)
+    answer = run("eval", *words, "--weights", small_folder)
+    assert answer.status == 2
+    assert answer.out == ""
+    last = answer.err.splitlines()[-1]
+    assert last.startswith(f"refclip: {message}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # The rest
 # ---------------------------------------------------------------------------------------------------------------------
 
@@ -580,7 +712,7 @@ def test_inspect_refuses_what_it_cannot_use(run, tmp_path):
 
 def test_help_and_version():
     runner = CliRunner()
-    for words in (["--help"], ["-h"], ["score", "--help"], ["inspect", "--help"]):
+    for words in (["--help"], ["-h"], ["score", "--help"], ["eval", "--help"], ["inspect", "--help"]):
         result = runner.invoke(cli.cli, words)
         assert result.exit_code == 0
         assert result.output.startswith("Usage:")
