@@ -17,7 +17,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from refclip.autograd import primitive
+from refclip.autograd import constant, primitive
 from refclip.backend import Array, on_host, xp_of
 from refclip.nn import Linear, gather, linear
 
@@ -135,10 +135,15 @@ def attend(left: Array, right: Array, values: Array, heads: int, mask: Array | N
 
 def attention_map(left: Array, right: Array, heads: int, mask: Array | None = None) -> Array:
     """The weights themselves, softmax(l r^T / sqrt(c) + mask): [b, h, r, n], rows summing to 1."""
-    xp = xp_of(left)
-    weights = _scores(split_heads(left, heads), split_heads(right, heads), mask)  # [b, h, r, n]
+    left, right = constant(left), constant(right)  # to be looked at
+    return softmax_scores(split_heads(left, heads), split_heads(right, heads), mask)
+
+
+def softmax_scores(left: Array, right: Array, mask: Array | None) -> Array:
+    """Weights [b, h, r, n] of operands whose heads are split, [b, h, r, c] and [b, h, n, c]."""
+    weights = _scores(left, right, mask)  # [b, h, r, n]
     weights -= weights.max(axis=-1, keepdims=True)
-    xp.exp(weights, out=weights)
+    xp_of(left).exp(weights, out=weights)
     weights /= weights.sum(axis=-1, keepdims=True)
     return weights
 

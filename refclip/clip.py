@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from refclip import parallel
 from refclip.backend import Array, xp_of
+from refclip.elementary import concat
 from refclip.nn import normalize as to_unit_length
 from refclip.preprocess import Preprocess
 from refclip.text import Text, embed_tokens, end_of_text, text_tower
@@ -74,6 +75,7 @@ def encode_tokens(
     trace: bool = False,
     normalize: bool = False,
     threads: int | None = None,
+    recomputed: bool = False,
 ) -> ImageTokens:
     """Embed images, patches, or everything in between.
 
@@ -81,7 +83,7 @@ def encode_tokens(
     ----------
     clip : CLIP
     pixels : array [b, 3, H, W]
-    layers, dual, variant, interpolation, antialias, trace
+    layers, dual, variant, interpolation, antialias, trace, recomputed
         As in `vit.image_tower`.
     normalize : bool
         Scale the embedding and the projected patches to length 1.
@@ -108,6 +110,7 @@ def encode_tokens(
             antialias=antialias,
             trace=trace,
             split=split,
+            recomputed=recomputed,
         )
 
     size = parallel.piece(len(pixels), tokens, pixels, workers)
@@ -158,7 +161,7 @@ def encode_windows(
     parts = parallel.map_jobs(
         lambda job: window_tower(clip.vision, tokens[job[0] : job[0] + 1], job[1], how=how)[0], jobs, tokens, workers
     )
-    out = xp_of(tokens).concatenate(parts).reshape(len(tokens), len(windows), -1)  # [b, w, e]
+    out = concat(*parts, axis=0).reshape(len(tokens), len(windows), -1)  # [b, w, e]
     return to_unit_length(out) if normalize else out
 
 
@@ -234,4 +237,5 @@ def _check_pixels(clip: CLIP, pixels: Array) -> Array:
         raise ValueError(f"pixels of shape {tuple(pixels.shape)}: expected [batch, 3, height, width]")
     if pixels.dtype.kind != "f":
         raise TypeError(f"pixels of type {pixels.dtype}: expected floats from `preprocess`, not raw bytes")
-    return pixels.astype(clip.vision.proj.dtype, copy=False)
+    kind = clip.vision.proj.dtype
+    return pixels if pixels.dtype == kind else pixels.astype(kind)

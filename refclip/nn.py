@@ -43,7 +43,6 @@ class LayerNorm(NamedTuple):
     bias: Array  # [d]
 
 
-@primitive
 def linear(x: Array, p: Linear) -> Array:
     """X W^T + b.
 
@@ -56,13 +55,16 @@ def linear(x: Array, p: Linear) -> Array:
     -------
     array [..., out]
     """
-    weight, bias = p
+    return _linear(x, *p)
+
+
+@primitive
+def _linear(x: Array, weight: Array, bias: Array) -> Array:
     y = x.reshape(-1, x.shape[-1]) @ weight.T  # [rows, out]; one product, however many leading axes
     y += bias
     return y.reshape(*x.shape[:-1], -1)  # [..., out]
 
 
-@primitive
 def layer_norm(x: Array, p: LayerNorm, eps: float = 1e-5) -> Array:
     """(x - mean) / sqrt(variance + eps) * gain + bias over the last axis, variance without Bessel's correction.
 
@@ -81,14 +83,19 @@ def layer_norm(x: Array, p: LayerNorm, eps: float = 1e-5) -> Array:
     ----------
     Ba, Kiros, Hinton: Layer Normalization, 2016, equation 4.
     """
+    return _layer_norm(x, *p, eps)
+
+
+@primitive
+def _layer_norm(x: Array, gain: Array, bias: Array, eps: float) -> Array:
     xp = xp_of(x)
     if x.dtype == xp.float16:  # its squares overflow from 256 on
-        return layer_norm(x.astype(xp.float32), p, eps).astype(xp.float16)
+        return _layer_norm(x.astype(xp.float32), gain, bias, eps).astype(xp.float16)
     y = x - x.mean(axis=-1, keepdims=True)
     variance = xp.einsum("...d,...d->...", y, y) / x.shape[-1]  # [...]; one pass and no array of squares
     y *= (1 / xp.sqrt(variance + eps))[..., None]
-    y *= p.gain
-    y += p.bias
+    y *= gain
+    y += bias
     return y
 
 
@@ -166,12 +173,6 @@ ACTIVATIONS = {"gelu": gelu, "quick_gelu": quick_gelu}
 
 
 @primitive
-def concat(x: Array, y: Array, axis: int = 1) -> Array:
-    """`x` and then `y` along `axis`."""
-    return xp_of(x).concatenate([x, y], axis=axis)
-
-
-@primitive
 def gather(x: Array, rows: Array) -> Array:
     """For each batch item its own tokens: out[i, j] = x[i, rows[i, j]].
 
@@ -185,6 +186,33 @@ def gather(x: Array, rows: Array) -> Array:
     array [b, r, d]
     """
     return xp_of(x).take_along_axis(x, rows[:, :, None], axis=1)  # [b, r, d]
+
+
+@primitive
+def overwrite(x: Array, tokens: Array, start: int = 1) -> Array:
+    """`x` with `tokens` in place of its positions start, start + 1, ...
+
+    Parameters
+    ----------
+    x : array [b, n, d]
+    tokens : array [m, d] or [b, m, d]
+    start : int
+
+    Returns
+    -------
+    array [b, n, d]
+
+    Raises
+    ------
+    ValueError
+        They do not fit.
+    """
+    end = start + tokens.shape[-2]
+    if not 0 <= start <= end <= x.shape[1]:
+        raise ValueError(f"tokens at positions {start} to {end - 1}: there are 0 to {x.shape[1] - 1}")
+    y = x.copy()
+    y[:, start:end] = tokens
+    return y
 
 
 @primitive

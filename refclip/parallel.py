@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from refclip.autograd import Var
 from refclip.backend import Array, on_host, xp_of
 
 ROWS = 512  # tokens that one piece of a batch should hold: fewer, and BLAS repacks the weights too often
@@ -85,7 +86,7 @@ def map_batch(f: Callable[..., Any], *arrays: Array, size: int = 1, threads: int
     """
     b = arrays[0].shape[0]
     pieces = -(-b // size)
-    if pieces <= 1:
+    if pieces <= 1 or any(type(a) is Var for a in arrays):  # a tape is one computation: it is not split
         return f(*arrays)
     spans = [slice(i, i + size) for i in range(0, b, size)]
     return join(map_jobs(lambda span: f(*(a[span] for a in arrays)), spans, arrays[0], threads))
@@ -94,7 +95,7 @@ def map_batch(f: Callable[..., Any], *arrays: Array, size: int = 1, threads: int
 def map_jobs(f: Callable[[Any], Any], jobs: Sequence[Any], like: Array, threads: int | None = None) -> list[Any]:
     """[f(job) for job in jobs], over threads if `like`, an array the jobs work on, lives on the host."""
     threads = min(default_threads() if threads is None else threads, len(jobs))
-    if threads <= 1 or not on_host(like):
+    if threads <= 1 or type(like) is Var or not on_host(like):
         return [f(job) for job in jobs]
     with one_blas_thread, ThreadPoolExecutor(threads) as pool:
         return list(pool.map(f, jobs))
@@ -115,7 +116,7 @@ def token_threads(tokens: int, like: Array, threads: int) -> Iterator[Callable[[
         Takes f and x. f must treat tokens independently and return arrays [b, n, ...], or tuples of them. Where
         threads would not pay (a GPU, few tokens), it is `whole`, and BLAS's own threads do what they can.
     """
-    if threads <= 1 or tokens < SPLIT_FROM * threads or not on_host(like):
+    if threads <= 1 or tokens < SPLIT_FROM * threads or type(like) is Var or not on_host(like):
         yield whole
         return
     with one_blas_thread, ThreadPoolExecutor(threads) as pool:

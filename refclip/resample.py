@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +46,37 @@ def resize(
     ValueError
         Unknown mode, an empty size, or `antialias` with `align_corners`, which torch has no kernel for.
     """
-    xp = xp_of(x)
-    rows, columns = (
-        xp.asarray(resize_matrix(old, new, mode, antialias, align_corners), dtype=x.dtype)
-        for old, new in zip(x.shape[-2:], size, strict=True)
-    )
+    rows, columns = _matrices(x, x.shape[-2:], size, mode, antialias, align_corners)
     return rows @ x @ columns.T  # [..., H', W']
+
+
+def resize_adjoint(
+    g: Array, size: tuple[int, int], mode: str = "bilinear", antialias: bool = False, align_corners: bool = False
+) -> Array:
+    """The adjoint of `resize` from `size`: <g, resize(x)> = <resize_adjoint(g), x> for every x. Not its inverse.
+
+    Parameters
+    ----------
+    g : array [..., H', W']
+    size : (int, int)
+        (H, W) of what was resized.
+    mode, antialias, align_corners
+        As it was resized.
+
+    Returns
+    -------
+    array [..., H, W]
+    """
+    rows, columns = _matrices(g, size, g.shape[-2:], mode, antialias, align_corners)
+    return rows.T @ g @ columns  # [..., H, W]
+
+
+def _matrices(like: Array, old: tuple[int, int], new: tuple[int, int], *how: Any) -> tuple[Array, Array]:
+    xp = xp_of(like)
+    rows, columns = (
+        xp.asarray(resize_matrix(a, b, *how), dtype=like.dtype) for a, b in zip(old, new, strict=True)
+    )  # [H', H], [W', W]
+    return rows, columns
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,11 +15,12 @@ Radford et al.: Learning Transferable Visual Models From Natural Language Superv
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from refclip.attention import causal_mask
 from refclip.backend import Array, xp_of
-from refclip.nn import LayerNorm, layer_norm
+from refclip.nn import LayerNorm, layer_norm, overwrite
 from refclip.transformer import Stack, Trace, stack
 
 
@@ -67,7 +68,9 @@ def embed_tokens(t: Text, ids: Array) -> Array:
     return t.token_embedding[ids] + t.positional_embedding[:n]  # [b, n, d]
 
 
-def text_tower(t: Text, x: Array, eot: Array, *, trace: bool = False) -> tuple[Array, tuple[Trace, ...]]:
+def text_tower(
+    t: Text, x: Array, eot: Array, *, deep: Sequence[Array] = (), start: int = 1, trace: bool = False
+) -> tuple[Array, tuple[Trace, ...]]:
     """Run the text tower on embeddings.
 
     Parameters
@@ -77,6 +80,11 @@ def text_tower(t: Text, x: Array, eot: Array, *, trace: bool = False) -> tuple[A
         From `embed_tokens`, or with learned vectors in place of some of them.
     eot : integer array [b]
         Where each text ends; read off there.
+    deep : sequence of arrays [m, d] or [b, m, d]
+        Learned tokens (AnomalyCLIP's textual prompt tuning, as its code does it): deep[i] overwrites positions start,
+        ..., start + m - 1 at the input of block i + 1, counted from 0. Block 0 has `x` as it is.
+    start : int
+        1: after the start-of-text token.
     trace : bool
         Record every block, for all n tokens.
 
@@ -84,12 +92,25 @@ def text_tower(t: Text, x: Array, eot: Array, *, trace: bool = False) -> tuple[A
     -------
     embedding : array [b, e]
     trace : tuple of Trace
+
+    Raises
+    ------
+    ValueError
+        More `deep` tokens than blocks that could take them.
     """
+    if len(deep) >= len(t.transformer.blocks):
+        raise ValueError(
+            f"deep tokens for {len(deep)} blocks: this tower has {len(t.transformer.blocks)}, and the first takes none"
+        )
     xp = xp_of(x)
     rows = eot[:, None]  # [b, 1]
     if not trace:
         x = x[:, : int(eot.max()) + 1]  # [b, n', d]; what follows the last end-of-text token is seen by nobody
     mask = causal_mask(x.shape[1], xp.zeros(0, dtype=x.dtype))
-    out = stack(x, t.transformer, mask=mask, rows=None if trace else rows, trace=trace)
+
+    def enter(i: int, x: Array) -> Array:
+        return overwrite(x, deep[i - 1], start) if 1 <= i <= len(deep) else x
+
+    out = stack(x, t.transformer, mask=mask, rows=None if trace else rows, trace=trace, enter=enter)
     ends = out.x[xp.arange(len(rows)), eot] if trace else out.x[:, 0]  # [b, d]
     return layer_norm(ends, t.ln_final) @ t.text_projection, out.trace  # [b, e]

@@ -18,10 +18,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from refclip.attention import QKV, Attention, attention, attention_map, operands, project
+from refclip.autograd import Var
 from refclip.backend import Array, xp_of
+from refclip.elementary import concat
 from refclip.nn import ACTIVATIONS, LayerNorm, Linear, gather, layer_norm, linear
 from refclip.parallel import whole
+from refclip.recompute import recompute
 
+Enter = Callable[[int, Any], Any]  # (block number from 0, its input) -> what is to enter it instead
 Split = Callable[[Callable[[Any], Any], Any], Any]  # (f, x) -> f(x), perhaps in parts along the tokens
 
 
@@ -149,6 +153,8 @@ def stack(
     taps: Sequence[int] = (),
     trace: bool = False,
     split: Split = whole,
+    enter: Enter | None = None,
+    recomputed: bool = False,
 ) -> Result:
     """All blocks, one after another.
 
@@ -168,12 +174,17 @@ def stack(
         Record every block.
     split : callable
         As in `block`.
+    enter : callable, optional
+        Called before each block with its number, counted from 0, and its input x; what it returns enters instead, the
+        dual path's beginning included. Learned tokens come in here.
+    recomputed : bool
+        On a tape, keep each block's input only and compute the block again on the way back; see `recompute`.
 
     Raises
     ------
     ValueError
         A tap or the start of the dual path lies outside the stack; or a tap of the last block, which needs all of its
-        tokens, together with `rows`.
+        tokens, together with `rows`; or `trace` together with `recomputed`.
     """
     depth = len(p.blocks)
     start = depth if dual is None else dual.start
@@ -187,10 +198,14 @@ def stack(
     beside: Array | None = None
     kept: dict[int, Array] = {}
     record = []
+    if trace and recomputed:
+        raise ValueError("a trace records what `recomputed` forgets; ask for one of them")
     for i, weights in enumerate(p.blocks):
+        x = x if enter is None else enter(i, x)
         if i == start:
             beside = x
-        x, beside, seen = block(
+        run = _recomputed_block if recomputed and type(x) is Var else block
+        x, beside, seen = run(
             x,
             weights,
             p.heads,
@@ -208,6 +223,20 @@ def stack(
         if seen is not None:
             record.append(seen)
     return Result(x, kept, tuple(record))
+
+
+def _recomputed_block(x: Array, *args: Any, dual: Array | None = None, **kwargs: Any) -> tuple[Any, Any, None]:
+    """`block`, of which a tape keeps the inputs only."""
+    if dual is None:
+        return recompute(lambda x: block(x, *args, **kwargs)[0], x), None, None
+
+    def both(x: Array, dual: Array) -> Array:
+        y, beside, _ = block(x, *args, dual=dual, **kwargs)
+        return concat(y, beside, axis=1)  # [b, n or r + n, d]; one array, as `recompute` wants
+
+    together = recompute(both, x, dual)
+    n = dual.shape[1]
+    return together[:, : together.shape[1] - n], together[:, together.shape[1] - n :], None
 
 
 def _all_rows(x: Array) -> Array:

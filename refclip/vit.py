@@ -23,7 +23,8 @@ from typing import NamedTuple
 from refclip import attention
 from refclip.autograd import primitive
 from refclip.backend import Array, xp_of
-from refclip.nn import LayerNorm, concat, layer_norm
+from refclip.elementary import broadcast_to, concat
+from refclip.nn import LayerNorm, layer_norm
 from refclip.parallel import whole
 from refclip.resample import resize
 from refclip.transformer import Dual, Result, Split, Stack, Trace, stack
@@ -131,6 +132,7 @@ def image_tower(
     antialias: bool = True,
     trace: bool = False,
     split: Split = whole,
+    recomputed: bool = False,
 ) -> ImageTokens:
     """Run the image tower.
 
@@ -152,6 +154,8 @@ def image_tower(
         Record every block.
     split : callable
         How one image's tokens are shared out over threads; see `parallel.token_threads`.
+    recomputed : bool
+        On a tape, keep each block's input only; see `recompute`.
 
     Returns
     -------
@@ -168,6 +172,7 @@ def image_tower(
         taps=layers,
         trace=trace,
         split=split,
+        recomputed=recomputed,
     )
     patches = {layer: project(v, tokens[:, 1:]) for layer, tokens in out.taps.items()}  # [b, g, e]
     return ImageTokens(project(v, out.x[:, 0]), patches, out.taps, out.trace)
@@ -222,7 +227,7 @@ def window_tower(v: Vision, tokens: Array, windows: Sequence[Sequence[int]], *, 
         x = tokens[:, index].reshape(b * w, -1, d)  # [b w, 1 + k, d]
         mask = None
     elif how == "mask":
-        x = xp.broadcast_to(tokens[:, None], (b, w, n, d)).reshape(b * w, n, d)  # [b w, n, d]
+        x = broadcast_to(tokens[:, None], (b, w, n, d)).reshape(b * w, n, d)  # [b w, n, d]
         seen = (index[:, :, None] == xp.arange(n)).any(axis=1)  # [w, n]
         mask = attention.visible(seen, tokens)
         mask = xp.broadcast_to(mask[None], (b, w, n)).reshape(b * w, 1, 1, n)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent.parent / "golden"
-AREAS = ("tokenizer", "preprocess", "towers")
+AREAS = ("tokenizer", "preprocess", "towers", "training", "anomalyclip")
 
 
 def build(area: str) -> dict[str, np.ndarray]:
