@@ -1,0 +1,38 @@
+"""One plausible mistake for each exercise: what to replace in its solution, and by what."""
+
+MISTAKES = {
+    "01_clip_from_scratch": [
+        ("x.transpose(0, 2, 4, 1, 3, 5)", "x.transpose(0, 2, 4, 3, 5, 1)"),  # colours last
+        ("x.var(axis=-1, keepdims=True)", "x.var(axis=-1, keepdims=True, ddof=1)"),  # torch's variance
+        ("np.sqrt(d // heads)", "np.sqrt(d)"),  # the tower's width in place of the head's
+        ("norms = 2 * 2 * d", "norms = 2 * d"),  # gains without biases
+        ("middle = x[:1] + heard", "middle = heard"),  # the stream forgotten
+    ],
+    "02_text": [
+        ("best = min(pairs, key=rank.get)", "best = pairs[0]"),  # from left to right
+        ("column <= row", "column < row"),  # a token that does not see itself
+        ("x[np.arange(len(ids)), ids.argmax(axis=1)]", "x[:, -1]"),  # the last of the 77
+        ("for state in states for template in templates", "for template in templates for state in states"),
+        ("if normalize_first:", "if not normalize_first:"),
+    ],
+    "03_attention_variants": [
+        (" / np.sqrt(left.shape[1])", ""),  # no scale
+        ("(weights * apart).sum(axis=1)", "(weights * apart).sum(axis=0)"),  # who is read, in place of who reads
+        ("heads, variant=variant)", 'heads, variant="q-k")'),
+        ("depth * 5 / 24", "depth * 6 / 24"),  # the 6th, counted from 1
+    ],
+    "09_metrics": [
+        (" + 0.5 * (abnormal == normal)", ""),  # equal scores lose
+        ("(np.diff(recall, prepend=0) * precision).sum()", "np.trapezoid(precision, recall)"),
+        ("(called + truth.sum())", "(called + len(truth))"),
+        ("np.mean(shares)", "np.median(shares)"),
+        ("np.trapezoid(y, x) / limit", "np.trapezoid(y, x)"),  # not divided
+    ],
+    "10_fast_numpy": [
+        ("2 * (2 * n * n * d)", "2 * n * n * d"),  # scores without the weighted values
+        ("np.exp(-x * r)", "np.exp(x * r)"),
+        ("q[some] @ k.T", "q[some] @ k[some].T"),  # keys cut, too
+        (".astype(x.dtype)[:, None]", "[:, None]"),  # float64
+        ("(1 / speedup - 1 / threads) / (1 - 1 / threads)", "1 / speedup - 1 / threads"),
+    ],
+}
