@@ -58,7 +58,7 @@ gpu: $(VENV)/.dev    ## the tests that need CuPy and a GPU; skipped, and counted
 bench: .venv-parity/.done   ## the towers beside torch, onnxruntime and clippie
 	$(PARITY)/python benchmarks/towers.py
 
-claims: $(VENV)/.demo  ## the papers' claims on the toy benchmark, five seeds: docs/claims.md; hours, and goes on after a kill
+claims: $(VENV)/.demo  ## the papers' claims on the toy benchmark, five seeds: docs/claims.md; an hour or two, goes on after a kill
 	$(BIN)/python benchmarks/claims.py
 
 table: $(VENV)/.demo   ## every method on the toy benchmark: the README's table

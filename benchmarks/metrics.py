@@ -3,6 +3,9 @@
 Smooth random maps with defects drawn into some, the same for all. Peers take turns, round by round; the tables give
 medians. The published loop of AUPRO is written here plainly, as `refclip.pro.stepped` describes it; it is measured as
 published, which labels the regions of every mask again at every threshold, and with the labels kept.
+
+torchmetrics and anomalib take part where they are installed (docs/published.md says how); without, a note says so. The
+exit status is 1 if two that should agree do not: a faster wrong answer is none.
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ from refclip.spool import Spool
 
 Timed = dict[str, tuple[list[float], float]]  # name -> seconds of each round, result
 ASKED = 20.0  # the published loop's time over the exact AUPRO's
+OURS = ("refclip.metrics.aupro, exact", "refclip.metrics.aupro, 200 thresholds")
+LOOPS = ("loop over 200 thresholds, labels kept", "loop over 200 thresholds, as published")
+# How far results may be apart: float64 sums in another order, or float32 sums over up to millions of points.
+APART = {"torchmetrics": 1e-4, "anomalib": 1e-4}
 
 
 def example(count: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -152,6 +159,21 @@ def table(title: str, result: Timed) -> str:
     return "\n".join(lines)
 
 
+def disagreements(result: Timed, pairs: dict[str, str]) -> list[str]:
+    """Results that are further from those they should equal than rounding explains: name -> name of the other."""
+    return [
+        f"{name} gives {result[name][1]!r}, but {other} {result[other][1]!r}"
+        for name, other in pairs.items()
+        if name in result and not abs(result[name][1] - result[other][1]) <= APART.get(name, 1e-12)
+    ]
+
+
+def verdict(result: Timed, ours: str, peer: str, asked: float) -> str:
+    """One line: how many times as long the peer takes, beside what was asked."""
+    took = statistics.median(result[peer][0]) / statistics.median(result[ours][0])
+    return f"{peer}: {took:.1f} times as long as {ours} (asked: more than {asked:g})"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="refclip's metrics beside scikit-learn's and published loops.")
     parser.add_argument("--maps", type=int, default=100, metavar="N", help="how many (100)")
@@ -182,25 +204,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             "sklearn precision_recall_curve": lambda: sklearn_f1(scores, labels),
         },
     }
+    wrong: list[str] = []
+    lines: list[str] = []
     for name, functions in singles.items():
-        print(table(name, timed(functions | others.get(name, {}), args.rounds)), "\n", flush=True)
+        result = timed(functions | others.get(name, {}), args.rounds)
+        print(table(name, result), "\n", flush=True)
+        ours, *peers = result
+        wrong += disagreements(result, dict.fromkeys(peers, ours))
+        lines += [f"{name}: {verdict(result, ours, peer, 1)}" for peer in others.get(name, {})]
     exact = {
-        "refclip.metrics.aupro, exact": lambda: aupro(maps, masks),
-        "refclip.metrics.aupro, 200 thresholds": lambda: aupro(maps, masks, thresholds=200),
+        OURS[0]: lambda: aupro(maps, masks),
+        OURS[1]: lambda: aupro(maps, masks, thresholds=200),
         "refclip.metrics.pixel_metrics (all four)": lambda: pixel_metrics(maps, masks).aupro,
         "refclip.spool.Spool (all four)": lambda: spooled(maps, masks),
-        "loop over 200 thresholds, labels kept": lambda: careful_loop(maps, masks),
+        LOOPS[0]: lambda: careful_loop(maps, masks),
     }
-    slow = others["AUPRO"] | {"loop over 200 thresholds, as published": lambda: published_loop(maps, masks)}
+    slow = others["AUPRO"] | {LOOPS[1]: lambda: published_loop(maps, masks)}
     result = timed(exact, args.rounds) | (timed(slow, args.loops) if args.loops else {})
-    print(table("AUPRO up to 0.3", result))
+    print(table("AUPRO up to 0.3", result), "\n")
+    same = dict.fromkeys((*list(exact)[2:4], *others["AUPRO"]), OURS[0]) | dict.fromkeys(LOOPS, OURS[1])
+    wrong += disagreements(result, same)
     if args.loops:
-        ours, loop = (
-            statistics.median(seconds) for seconds, _ in (next(iter(result.values())), [*result.values()][-1])
-        )
-        print(f"\nThe published loop takes {loop / ours:.0f} times as long as the exact AUPRO (asked: {ASKED:.0f})")
-    print("\n".join(f"- {note}" for note in notes))
-    return 0
+        lines += [f"AUPRO: {verdict(result, OURS[0], peer, 1)}" for peer in others["AUPRO"]]
+        lines.append(f"AUPRO: {verdict(result, OURS[0], LOOPS[1], ASKED)}")
+    print("\n".join([*lines, *(f"- {note}" for note in notes), *(f"WRONG: {one}" for one in wrong)]))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def slow_tokens(clip, image, o, layer):
     """Raw tokens of a block without the class token, grid first: [gh, gw, d]."""
     x = slow_pixels(clip, image, o.resize, clip.preprocess.size)
     p = clip.vision.patch_size
-    tokens = refclip.encode_tokens(clip, x[None], layers=[layer]).taps[layer][0, 1:]
+    tokens = refclip.encode_tokens(clip, x[None], layers=[layer], antialias=o.antialias).taps[layer][0, 1:]
     if o.joint_norm:
         values = tokens.ravel().tolist()
         mean = math.fsum(values) / len(values)
@@ -124,7 +124,7 @@ def slow_musc(clip, images, options):
     scores = [float(m.max()) for m in maps]
     if o.neighbours:
         whole = [slow_pixels(clip, image, o.resize, clip.preprocess.size) for image in images]
-        classes = [refclip.encode_image(clip, x[None])[0].tolist() for x in whole]
+        classes = [refclip.encode_tokens(clip, x[None], antialias=o.antialias).embedding[0].tolist() for x in whole]
         scores = slow_rescore(scores, classes, o.neighbours)
     return np.array(scores), np.array(maps)
 
@@ -150,12 +150,20 @@ def test_against_the_definitions(small, options):
     assert_same(run(small, images, **options), *slow_musc(small, images, options))
 
 
-def test_a_grid_that_is_not_square(small):
+@pytest.mark.parametrize("antialias", [False, True])
+def test_a_grid_that_is_not_square(small, antialias):
+    """Positions are resized for it, in one of two ways that give different scores."""
     clip = small._replace(preprocess=small.preprocess._replace(size=(24, 43)))
     images = pictures(8)  # int(0.3 * 7) = 2 images speak
-    out = run(clip, images, **LIGHT)
+    out = run(clip, images, **LIGHT, antialias=antialias)
     assert out.map.shape == (8, 24, 43)
-    assert_same(out, *slow_musc(clip, images, LIGHT))
+    assert_same(out, *slow_musc(clip, images, LIGHT | {"antialias": antialias}))
+    assert np.abs(run(clip, images, **LIGHT, antialias=not antialias).map - out.map).max() > 1e-3
+
+
+def test_positions_are_resized_as_the_program_does():
+    """Without antialiasing: torch's bicubic kernel is another with it, even where the grid grows."""
+    assert musc.Options().antialias is False
 
 
 def test_float32(small_folder):

@@ -670,5 +670,5 @@ def test_a_single_array_is_not_taken_for_a_batch_of_its_rows(small, shape):
 
 
 def test_unknown_methods_are_named(small):
-    with pytest.raises(ValueError, match=r"method 'padim': expected one of clip, clip-ac, winclip"):
+    with pytest.raises(ValueError, match=r"method 'padim': expected one of clip, clip-ac, maskclip, winclip, "):
         refclip.detector("padim", small)

@@ -62,6 +62,9 @@ class Options(NamedTuple):
         MVTec AD, (1, 8, 9) for VisA. () leaves it out: scores are then distances, and do not depend on the set's range.
     resize : {"squash", "shortest", "longest"}
         How an image becomes square. Program: squashed.
+    antialias : bool
+        Of the bicubic resize of position embeddings, where an image is not of the trained size. The program's has none.
+        torch's two bicubic kernels differ, so this matters where the grid grows, too: 24 to 37 patches at 518 pixels.
     """
 
     layers: tuple[int, ...] | None = None
@@ -70,6 +73,7 @@ class Options(NamedTuple):
     interval: tuple[float, float] = (0.0, 0.3)
     neighbours: tuple[int, ...] = (1, 2, 3)
     resize: str = "squash"
+    antialias: bool = False
 
 
 DIFFERENCES = tuple(
@@ -88,6 +92,12 @@ DIFFERENCES = tuple(
          "(1, 2, 3); () for none"),
         ("RsCIN", "all scores alike is not considered", "0 / 0: NaN", "none", "all scores 0"),
         ("4", "features of ViT-L-14-336", "in half precision (autocast)", "none", "single, or the model's if wider"),
+        ("4", "OpenAI's weights, trained with QuickGELU",
+         "built anew for 518 pixels, and then with exact GELU: the paper's numbers are of that [I]",
+         "weights loaded with exact GELU (`refclip.load`)", "the activation of the weights"),
+        ("4", "at 518 pixels; how the positions of 336 get there is not said",
+         "bicubic without antialiasing; open_clip's own, and VAND's, with it", "antialias=True for open_clip's",
+         "False, of the code that gave the paper's numbers"),
     )
 )  # fmt: skip
 
@@ -144,7 +154,7 @@ def extract(state: State, images: Sequence[Any]) -> Features:
     """Patch tokens and class token of uint8 RGB arrays or PIL images."""
     clip, o = state.clip, state.options
     pixels, geometry = pixels_of(clip, images, o.resize)
-    out = encode_tokens(clip, pixels, layers=o.layers or ())
+    out = encode_tokens(clip, pixels, layers=o.layers or (), antialias=o.antialias)
     patches = {layer: in_single(x[:, 1:]) for layer, x in out.taps.items()}  # [b, g, d] each
     if o.joint_norm:
         patches = {layer: joint_norm(x) for layer, x in patches.items()}

@@ -1,0 +1,454 @@
+"""The papers' claims: what they are made of, how records become verdicts, runs that are killed, and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks import claims, table
+from benchmarks.claims_list import CLAIMS, GROUPS, WORDS
+from benchmarks.claims_page import as_json, page, summary
+from benchmarks.claims_run import Part, jobs, measure, requests, thinned, words_for
+from benchmarks.claims_verdict import VERDICTS, Claim, by_seed, of, options_of, outcome, verdict
+from refclip import answers, encode, toy
+from refclip import evaluate as evaluation
+from refclip.evaluate import Request
+from refclip.judge import FIGURES
+from refclip.papers import reported
+from refclip.prompts import WINCLIP_STATES
+from refclip.records import Record
+from refclip.sources import Source, open_source
+from refclip.statistics import Interval
+from refclip.toy.benchmark import KINDS
+from tests.toysets import mvtec
+
+SHORT = {"templates": ("a photo of a {}",)}
+LIGHT = {"features": "patches", "memories": "patch", **SHORT}  # winclip+ without windows
+ONE, TWO = of("winclip+", 1, **LIGHT), of("winclip+", 2, **LIGHT)
+PLAIN = of("clip", **SHORT)
+WORDED = of("winclip", features="patches", few=1, words=True, **SHORT)
+EXPECT = {"pixel_auroc": "supported", "image_auroc": "unresolved"}
+TRIED = (
+    Claim("shots", "Two beat one.", "P", "table 1", TWO, (ONE,), {}, EXPECT, "Because."),
+    Claim("middle", "Two beat the middle | of them.", "P", "table 1", TWO, (ONE, PLAIN), {}, EXPECT, "Because."),
+    Claim("words", "Words help.", "P", "table 2", WORDED, (PLAIN,), {}, EXPECT, "Because."),
+)
+FACTS = {
+    "refclip": "0", "weights": "small", "digest": "0" * 32, "seeds": [0, 1], "data": "toys", "date": "today",
+    "processors": 2,
+}  # fmt: skip
+SETTINGS = list(dict.fromkeys(setting for claim in CLAIMS for setting in (claim.a, *claim.b)))
+
+
+def record(category, seed, **figures):
+    return Record(category, 0, seed, figures, {}, {}, {}, (), (), (), {}, {})
+
+
+# --- the list --------------------------------------------------------------------------------------------------------
+
+
+def test_every_claim_is_complete():
+    assert len({claim.id for claim in CLAIMS}) == len(CLAIMS) >= 35
+    for claim in CLAIMS:
+        assert claim.a not in claim.b and claim.b, claim.id
+        assert set(claim.printed) <= set(claim.expect) <= set(FIGURES), claim.id
+        assert set(claim.expect.values()) <= set(VERDICTS), claim.id
+        for text in (claim.says, claim.why):
+            assert text.endswith("."), claim.id
+
+
+def test_printed_numbers_are_the_papers():
+    """Each number of a claim stands in the table that the claim names, as `refclip.papers` has them."""
+    methods = ("clip-ac", "winclip", "winclip+", "patchcore", "maskclip", "anoclip", "anomalyclip", "dual-image",
+               "dual-image+", "musc")  # fmt: skip
+    printed = {
+        (row.paper, row.table, row.dataset, row.metric, row.value)
+        for method in methods
+        for dataset in ("mvtec", "visa")
+        for shots in (0, 1, 2, 4, None)
+        for ablations in (False, True)
+        for row in reported(method, dataset, shots, ablations=ablations)
+    }
+    checked = 0
+    for claim in CLAIMS:
+        places = []
+        for part in claim.where.split(", and "):
+            paper, _, where = part.rpartition("'s ")
+            places += [(paper or claim.paper, number) for number in re.findall(r"\d+", where)]
+        for figure, values in claim.printed.items():
+            assert len(values) == 1 + len(claim.b), claim.id
+            for value in values:
+                assert any((*place, claim.dataset, figure, value) in printed for place in places), (claim.id, value)
+                checked += 1
+    assert checked >= 80
+
+
+def test_state_words_are_of_every_kind_of_defect_of_the_toy():
+    assert set(WORDS) == {*toy.KNOWN_DEFECTS, *toy.UNSEEN_DEFECTS}
+    assert all(word.count("{}") == 1 for word in WORDS.values())
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_every_setting_is_a_request_that_its_method_takes(small, setting):
+    words = list(WORDS.values()) if setting.words else ()
+    request = Request(setting.method, options_of(setting, words), shots=(setting.shots,))
+    module, options = evaluation.check(request)
+    if "templates" in options._fields:  # the values are what is checked, not some hundred prompts
+        options = options._replace(templates=("{}",))
+    state = module.prepare(small, "nut", **options._asdict())
+    if setting.words:
+        assert state.options.states.abnormal == (*WINCLIP_STATES.abnormal, *words)
+
+
+# --- verdicts --------------------------------------------------------------------------------------------------------
+
+
+def test_verdicts_are_of_the_interval_that_scipy_gives():
+    rng = np.random.default_rng(5)
+    claim = Claim("x", "", "", "", of("clip"), (of("clip-ac"),), {}, {"pixel_auroc": "supported"}, "")
+    counts = dict.fromkeys(VERDICTS, 0)
+    for _ in range(60):
+        a = rng.uniform(0.5, 0.9, (5, 3))  # seed, category
+        b = a - rng.normal(rng.choice([-0.02, 0, 0.02]), 0.01, (5, 3))
+        records = {
+            setting: [record(f"c{c}", s, pixel_auroc=x[s, c]) for c in range(3) for s in (3, 0, 4, 1, 2)]
+            for setting, x in ((claim.a, a), (claim.b[0], b))
+        }
+        found = outcome(claim, "pixel_auroc", records)
+        d = (a - b).mean(axis=1)
+        low, high = stats.ttest_1samp(d, 0).confidence_interval(0.95)
+        assert found is not None and found.interval is not None
+        # float64 on both sides, sums in another order; t to the last bits in ours, to about 1e-12 in scipy's
+        assert found.interval == pytest.approx((low, d.mean(), high), rel=0, abs=1e-11)
+        assert [seed for seed, _ in found.differences] == [0, 1, 2, 3, 4]
+        assert [x for _, x in found.differences] == pytest.approx(d.tolist(), rel=0, abs=1e-12)
+        assert (found.a, found.b) == pytest.approx((a.mean(), b.mean()), rel=1e-12)
+        assert found.verdict == ("supported" if low > 0 else "refuted" if high < 0 else "unresolved")
+        counts[found.verdict] += 1
+    assert min(counts.values()) > 5  # all three came up
+
+
+def test_verdicts_at_the_edges():
+    for low, high, says in ((0.0, 0.1, "unresolved"), (-0.1, 0.0, "unresolved"), (1e-9, 0.1, "supported"),
+                            (-0.1, -1e-9, "refuted"), (-0.1, 0.1, "unresolved")):  # fmt: skip
+        assert verdict(Interval(low, (low + high) / 2, high)) == says
+    assert verdict(None) == "unresolved"
+
+
+def test_sides_are_means_over_the_same_categories_and_seeds():
+    a, b, c = of("clip"), of("clip-ac"), of("winclip")
+    claim = Claim("x", "", "", "", a, (b, c), {}, {"image_auroc": "supported"}, "")
+    values = {
+        a: {("u", 0): 0.9, ("v", 0): 0.5, ("u", 1): 0.8, ("u", 2): 0.7},
+        b: {("u", 0): 0.6, ("w", 0): 0.1, ("u", 1): 0.5, ("v", 2): 0.4},
+        c: {("u", 0): 0.7, ("v", 0): 0.2, ("u", 1): 0.4, ("u", 2): 0.4},
+    }
+    records = {s: [record(name, seed, image_auroc=x) for (name, seed), x in of_s.items()] for s, of_s in values.items()}
+    found = outcome(claim, "image_auroc", records)
+    assert found is not None
+    # u alone is of all three; in seed 2 there is no such category; B is the mean of 0.6 and 0.7, then of 0.5 and 0.4
+    assert found.differences == (pytest.approx((0, 0.25)), pytest.approx((1, 0.35)))
+    assert found.categories == 1
+    assert outcome(claim, "pixel_ap", records) is None
+    assert outcome(claim, "image_auroc", records | {c: []}) is None
+    assert by_seed(records[b], "image_auroc")[0] == {"u": 0.6, "w": 0.1}
+
+
+def test_one_set_of_images_has_spread_only_where_something_is_drawn():
+    a, b = of("winclip+", 1), of("winclip")
+    claim = Claim("x", "", "", "", a, (b,), {}, {"image_auroc": "supported"}, "")
+    drawn = [record("u", seed, image_auroc=0.8 + 0.01 * seed) for seed in range(3)]
+    fixed = [record("u", 0, image_auroc=0.7)]
+    found = outcome(claim, "image_auroc", {a: drawn, b: fixed}, one_set=True)
+    assert found is not None
+    assert [x for _, x in found.differences] == pytest.approx([0.1, 0.11, 0.12])
+    assert found.verdict == "supported"
+    # of different images one seed's value says nothing of another's
+    other = outcome(claim, "image_auroc", {a: drawn, b: fixed})
+    assert other is not None and len(other.differences) == 1
+    single = outcome(claim, "image_auroc", {a: drawn[:1], b: fixed}, one_set=True)
+    assert single is not None
+    assert (single.interval, single.verdict) == (None, "unresolved")
+
+
+# --- what is evaluated -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Two toy benchmarks, as small as they come."""
+    folder = tmp_path_factory.mktemp("toys")
+    found = []
+    for seed in (0, 1):
+        drawn = toy.toy(seed, size=96, categories=["cork", "terrazzo"], train=2, good=2, each=2)
+        root = toy.write(drawn, folder / f"{seed}")
+        found.append(Part(open_source(root, folder=folder), (seed,)))
+    return found
+
+
+def test_nothing_is_evaluated_twice(parts):
+    todo = jobs(TRIED, parts)
+    assert [job.settings for job in todo] == [(ONE, TWO)] * 2 + [(PLAIN,)] * 2 + [(WORDED,)] * 2
+    assert [job.part.seeds for job in todo] == [(0,), (1,)] * 3
+    (both,) = requests(todo[0])
+    assert both[1].shots == (1, 2) and both[1].seeds == (0,)
+    all_jobs = jobs(CLAIMS, parts[:1])
+    assert sorted(map(str, (s for job in all_jobs for s in job.settings))) == sorted(map(str, SETTINGS))
+    encodings = [(job.settings[0].method, job.settings[0][1:2], job.settings[0][3:]) for job in all_jobs]
+    assert len(set(encodings)) == len(encodings) < len(SETTINGS)
+
+
+def test_words_are_each_categorys_own(parts):
+    asked = requests(jobs(TRIED, parts)[-1])
+    assert [[category.name for category in source.categories] for source, _ in asked] == [["cork"], ["terrazzo"]]
+    for source, request in asked:
+        kinds = KINDS[source.categories[0].name].defects
+        words = set(request.options["states"].abnormal) - set(WINCLIP_STATES.abnormal)
+        assert words == {WORDS[kind] for kind in kinds}
+        assert request.options["states"].normal == WINCLIP_STATES.normal
+    with pytest.raises(ValueError, match="nut: no state word for spot"):
+        words_for("nut", [parts[0].source.categories[0].samples[-1]._replace(defect="spot")])
+
+
+def test_few_images_are_the_first_of_each_kind(parts):
+    whole, few = parts[0].source, thinned(parts[0].source, 1)
+    for before, after in zip(whole.categories, few.categories, strict=True):
+        assert len(before.samples) == 14 and len(after.samples) == 7
+        assert {sample.path.stem for sample in after.samples} == {"000"}
+        assert before.digest() != after.digest()
+
+
+def counted(clip, parts, folder, stop=None):
+    """Evaluate `TRIED`, and count the batches that are encoded; stopped, perhaps, after so many files are written."""
+    encoded, left = [], stop
+    real, keep = encode._encode, answers.keep
+
+    def encode_one(*args):
+        encoded.append(1)
+        return real(*args)
+
+    def keep_one(*args):
+        nonlocal left
+        keep(*args)
+        left = None if left is None else left - 1
+        if left == 0:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encode, "_encode", encode_one)
+        for module in (answers, encode, evaluation):
+            patch.setattr(module, "keep", keep_one)
+        try:
+            return measure(clip, TRIED, parts, folder, batch=4), len(encoded)
+        except KeyboardInterrupt:
+            return None, len(encoded)
+
+
+@pytest.fixture(scope="module")
+def whole(small, parts, tmp_path_factory):
+    """What `TRIED` comes to in one go, and how many batches that encodes."""
+    measured, encoded = counted(small, parts, tmp_path_factory.mktemp("whole"))
+    assert measured is not None
+    return measured, encoded
+
+
+def test_measured_is_what_evaluate_says(small, parts, whole, tmp_path):
+    measured, encoded = whole
+    assert measured.failed == ()
+    assert set(measured.records) == {ONE, TWO, PLAIN, WORDED}
+    assert measured.images == 2 * 2 * 14
+    # of each seed and category: 14 images in batches of 4, and the references; the same for clip; 7 images
+    references = {(one.seed, one.category, path) for one in measured.records[TWO] for path in one.references}
+    assert encoded == 2 * 2 * (4 + 4 + 2) and len(references) == 2 * 2 * 2
+    for setting, request in (
+        (TWO, Request("winclip+", LIGHT, shots=(2,), seeds=(1,), batch=4)),
+        (PLAIN, Request("clip", SHORT, seeds=(1,), batch=4)),
+    ):
+        alone = evaluation.evaluate(small, parts[1].source, request, tmp_path / "alone").records
+        found = [one for one in measured.records[setting] if one.seed == 1]
+        assert [one.figures for one in found] == [one.figures for one in alone]
+        assert [one.references for one in found] == [one.references for one in alone]
+        assert {one.seed for one in measured.records[setting]} == {0, 1}
+    images = [sum(one.images[kind] for kind in ("normal", "anomalous")) for one in measured.records[WORDED]]
+    assert images == [7] * 4
+    own = sum(
+        n * (one.cost["encode_seconds"] + one.cost["score_seconds"])
+        for n, one in zip(images, measured.records[WORDED], strict=True)
+    )
+    assert measured.seconds[WORDED] == pytest.approx(own)
+    # each number of references would have to encode by itself
+    assert measured.total < sum(measured.seconds.values())
+
+
+def test_what_fails_costs_no_other(small, parts, tmp_path):
+    many = of("winclip+", 3, **LIGHT)  # there are two
+    claim = Claim("many", "Three beat one.", "P", "table 1", many, (ONE,), {}, EXPECT, "Because.")
+    measured = measure(small, [claim, TRIED[0]], parts[:1], tmp_path)
+    assert measured.records[many] == []
+    assert len(measured.records[TWO]) == 2
+    assert len(measured.failed) == 2 and "expected 3 for references" in measured.failed[0]
+    result = as_json({"G": [claim, TRIED[0]]}, measured, **FACTS)
+    assert result["claims"][0]["outcomes"] == []
+    assert "not tried" in page(result) and "## Could not be done" in page(result)
+    empty = Part(Source("", "empty", "mvtec", (), ()), (0,))
+    nothing = measure(small, [TRIED[0]], [empty], tmp_path)
+    assert nothing.failed and not any(nothing.records.values())
+
+
+def without_seconds(result):
+    text = json.loads(json.dumps(result))
+    for entry in (text, *text["claims"]):
+        entry.pop("seconds", None)
+    return text
+
+
+@pytest.mark.parametrize("files", [13, 100])  # in the first category of the first job; in the third job
+def test_stopped_and_taken_up_again(small, parts, whole, tmp_path, files):
+    """What is there is not computed again, and the result is the same."""
+    stopped, before = counted(small, parts, tmp_path, files)
+    assert stopped is None and 0 < before < whole[1]
+    again, after = counted(small, parts, tmp_path)
+    assert again is not None
+    # one batch at most was encoded twice: its features were there, what is known of it not yet
+    assert whole[1] <= before + after <= whole[1] + 1
+    a, b = (without_seconds(as_json({"G": TRIED}, found, **FACTS)) for found in (whole[0], again))
+    assert a == b
+    assert counted(small, parts, tmp_path)[1] == 0
+
+
+# --- the page and the command ----------------------------------------------------------------------------------------
+
+
+def tables_of(text):
+    """The tables of a page, each a list of rows of cells."""
+    found, rows = [], []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append(re.split(r"(?<!\\)\|", line)[1:-1])
+        elif rows:
+            found.append(rows)
+            rows = []
+    return found
+
+
+def test_the_page_of_what_came_out(whole):
+    result = json.loads(json.dumps(as_json({"First": TRIED[:2], "Second": TRIED[2:]}, whole[0], **FACTS)))
+    text = page(result)
+    first, second = tables_of(text)
+    assert len(first) == 2 + 2 * 2 and len(second) == 2 + 2
+    for rows in (*tables_of(text), *tables_of(summary(result))):
+        assert len({len(row) for row in rows}) == 1
+    for entry, rows in zip(result["claims"], (first[2:4], first[4:6], second[2:4]), strict=True):
+        for one, row in zip(entry["outcomes"], rows, strict=True):
+            low, value, high = (100 * x for x in one["interval"])
+            cells = [cell.strip() for cell in row]
+            assert cells[3:5] == [f"{100 * one['a']:.1f}", f"{100 * one['b']:.1f}"]
+            assert cells[5] == f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+            assert cells[6:] == [f"**{one['verdict']}**", entry["expect"][one["figure"]]]
+        assert f"- `{entry['id']}` ({entry['source']})" in text
+        assert f"--only {entry['id']}`. {entry['seconds']:.0f} s." in text
+    assert "Not run yet" not in text
+    verdicts = [one["verdict"] for entry in result["claims"] for one in entry["outcomes"]]
+    assert "Of 6 comparisons: " + ", ".join(f"{verdicts.count(v)} {v}" for v in VERDICTS) in text
+    assert len(tables_of(summary(result))[0]) == 2 + len(TRIED)
+
+
+def test_the_stored_page_is_of_the_stored_result():
+    """And its expectations are those of the list: they are not changed after a run."""
+    stored = claims.RESULT.with_suffix(".md").read_text(encoding="utf-8")
+    result = claims.written()
+    assert stored == page(result), "run: python benchmarks/claims.py --page"
+    assert ("Not run yet" in stored) == (not claims.RESULT.exists())
+    now = {entry["id"]: entry for entry in as_json(GROUPS)["claims"]}
+    for entry in result["claims"]:
+        kept = {key: now[entry["id"]][key] for key in ("says", "a", "b", "printed", "expect", "why")}
+        assert {key: entry[key] for key in kept} == kept
+    for rows in tables_of(stored):
+        assert len({len(row) for row in rows}) == 1
+
+
+def test_the_command_on_a_folder(small_folder, tmp_path, monkeypatch, capsys):
+    root = mvtec(tmp_path / "set", train=4)
+    monkeypatch.setattr(claims, "GROUPS", {"G": TRIED})
+    monkeypatch.setattr(claims, "CLAIMS", TRIED)
+    words = ["--root", str(root), "--weights", str(small_folder), "--seeds", "3", "--folder", str(tmp_path / "kept")]
+    assert claims.main([*words, "--only", "shots", "--only", "middle"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("# The papers' claims") and "[2/2]" in said.err
+    with monkeypatch.context() as patch:
+        patch.setattr(encode, "_encode", lambda *_: pytest.fail("encoded again"))
+        out = tmp_path / "result.json"
+        assert claims.main([*words, "--only", "shots", "--out", str(out)]) == 0
+        result = json.loads(out.read_text())
+        assert result["seeds"] == [0, 1, 2] and len(result["claims"][0]["outcomes"][0]["differences"]) == 3
+        assert out.with_suffix(".md").read_text() == page(result)
+        out.with_suffix(".md").unlink()
+        assert claims.main(["--page", "--out", str(out)]) == 0
+        assert out.with_suffix(".md").read_text() == page(result)
+    # a folder's kinds of defect have no words: told, and the rest is done
+    capsys.readouterr()
+    assert claims.main([*words, "--only", "words"]) == 1
+    assert "nut: no state word for spot" in capsys.readouterr().err
+
+
+def test_the_command_refuses_what_it_cannot_do(tmp_path, small_folder, capsys, monkeypatch):
+    for words, says in (
+        (["--seeds", "1"], "an interval needs a spread"),
+        (["--out", "x.md"], "expected a name that ends in .json"),
+    ):
+        with pytest.raises(SystemExit):
+            claims.main(words)
+        assert says in capsys.readouterr().err
+    where = ["--weights", str(small_folder), "--folder", str(tmp_path)]
+    assert claims.main(["--only", "nonsense", *where]) == 2
+    assert "no claim 'nonsense'; there are few-shot-1, " in capsys.readouterr().err
+    assert claims.main(["--root", str(tmp_path / "nowhere"), *where]) == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+def test_claims_without_learned_parameters_are_left_out(tmp_path, monkeypatch):
+    file = tmp_path / "prompts.safetensors"
+    learned = TRIED[0]._replace(id="learned", a=of("anomalyclip", learned=str(file)))
+    monkeypatch.setattr(claims, "GROUPS", {"G": TRIED, "Learned": (learned,)})
+    monkeypatch.setattr(claims, "CLAIMS", (*TRIED, learned))
+    assert claims.chosen([]) == {"G": TRIED}
+    file.touch()
+    assert claims.chosen([]) == {"G": TRIED, "Learned": (learned,)}
+    assert claims.chosen(["learned"]) == {"Learned": (learned,)}
+
+
+# --- the table of all methods ----------------------------------------------------------------------------------------
+
+
+def test_the_table_of_methods(small_folder, tmp_path, capsys):
+    root = mvtec(tmp_path / "set", ("a", "b"))
+    out = tmp_path / "table.md"
+    words = ["--methods", "clip", "patchcore", "--weights", str(small_folder), "--root", str(root)]
+    assert table.main([*words, "--folder", str(tmp_path / "kept"), "--out", str(out)]) == 0
+    text = out.read_text()
+    assert capsys.readouterr().out.strip() == text.strip()
+    (rows,) = tables_of(text)
+    assert {len(row) for row in rows} == {7}
+    assert [[cell.strip() for cell in row][:2] for row in rows[2:]] == [["`clip`", ""], ["`patchcore`", "1 reference"]]
+    for method, row in zip(("clip", "patchcore"), rows[2:], strict=True):
+        result = json.loads((tmp_path / "kept" / f"{method}.json").read_text())
+        for name, cell in zip(table.FIGURES, row[2:5], strict=True):
+            assert float(cell) == pytest.approx(
+                100 * np.mean([run["figures"][name] for run in result["runs"]]), abs=0.05
+            )
+        each = [run["cost"]["encode_seconds"] + run["cost"]["score_seconds"] for run in result["runs"]]
+        assert float(row[5]) == pytest.approx(np.mean(each), abs=5e-4)
+        peak = max(run["cost"]["peak_mib"] or 0 for run in result["runs"])
+        assert row[6].strip() == (f"{peak:.0f}" if peak else "")
+    assert "14 test images" in text and "minutes to encode and score them with all 2 methods, " in text
+
+
+def test_every_method_has_a_line():
+    for method in table.METHODS:
+        _, shots = table.needs_of(method)
+        options = {"learned": "file"} if table.learns(method) else {}
+        evaluation.check(Request(method, options, shots=(shots,)))
