@@ -52,7 +52,7 @@ def sides(tmp_path_factory):
 @pytest.fixture
 def winclip(sides, monkeypatch):
     """anomalib's WinCLIP with these weights."""
-    if BATCH_FIRST:
+    if BATCH_FIRST:  # no answer of anomalib's would be WinCLIP's there; how to get an environment: docs/published.md
         pytest.skip("anomalib's windows need open_clip before 2.26: later, attention would run across windows")
     monkeypatch.setattr(winclip_model.open_clip, "create_model_and_transforms", lambda *_, **__: (sides[0], None, None))
     yield winclip_model.WinClipModel(NAME).eval()
