@@ -2,8 +2,8 @@
 
 For each method `refclip eval` runs in a process of its own, so that its peak of memory is its own: on the toy benchmark
 of seed 0, zero-shot, or with one reference where a method needs some. What is done is kept in --folder; the same
-command goes on after a kill. A method that learns takes part with --learned METHOD=FILE, and is named below the table
-without.
+command goes on after a kill. A method that learns takes part with --learned METHOD=FILE, or with what is shipped for
+the weights, and is named below the table without.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from refclip import METHODS, toy  # noqa: E402
+from refclip import METHODS, load, toy  # noqa: E402
 from refclip.files import whole_file  # noqa: E402
-from refclip.methods import contexts  # noqa: E402
+from refclip.methods import contexts, learns, shipped_learned  # noqa: E402
 from refclip.results import MEAN, TITLES  # noqa: E402
 
 SHOTS = 1  # for methods that cannot do without
@@ -46,19 +46,14 @@ def needs_of(method: str) -> tuple[str, int]:
     need = contexts.needs(METHODS[method][0])
     if need == "references":
         return f"{SHOTS} reference{'s' * (SHOTS != 1)}", SHOTS
-    return {"partners": "another image of the set", "set": "the set", "nothing": ""}[need], 0
-
-
-def learns(method: str) -> bool:
-    """Whether a method needs learned parameters."""
-    return "learned" in METHODS[method][0].Options._fields
+    return {"partners": "another image of the set", "set": "the set"}.get(need, ""), 0
 
 
 def command(method: str, root: Path, out: Path, weights: str, learned: str | None) -> list[str]:
     """The words of `refclip eval` for a method."""
     words = [sys.executable, "-m", "refclip", "eval", str(root), "--layout", "mvtec", "--method", method]
     words += ["--weights", weights, "--shots", str(needs_of(method)[1]), "--out", str(out)]
-    return words + (["--option", f"learned={learned}"] if learned else [])
+    return words + (["--learned", learned] if learned else [])
 
 
 def line(method: str, result: dict[str, Any]) -> Line:
@@ -105,6 +100,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     learned = dict(pair.partition("=")[::2] for pair in args.learned)
     if unknown := [name for name in learned if name not in METHODS or not learns(name)]:
         parser.error(f"--learned {unknown[0]!r}: no method that learns")
+    clip = load(args.weights)
+    shipped = {method: shipped_learned(method, clip) for method in args.methods}
+    learned = {method: str(path) for method, path in shipped.items() if path} | learned
     began, fresh = time.perf_counter(), not args.folder.exists()
     root = args.root or args.folder / "toy-0"
     if args.root is None and not root.exists():

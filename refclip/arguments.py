@@ -113,12 +113,18 @@ def parse_options(method: str, pairs: Sequence[str]) -> dict[str, Any]:
             known = ", ".join(f"{k}={_typed(defaults[k])}" for k in hints)
             found = f"{method} has no option {key!r}" if equals else f"--option {pair!r} has no '='"
             raise ValueError(f"{found}; expected KEY=VALUE with one of these, here with their defaults: {known}")
-        put(options, key, _parse(key, text.strip(), hints[key]), f"--option {key}")
+        put(options, key, parse(key, text.strip(), hints[key]), f"--option {key}")
     return options
 
 
-def _parse(key: str, text: str, hint: Any) -> Any:
-    """Read a text as one of the types that an option's annotation names; plain text is the last resort."""
+def parse(key: str, text: str, hint: Any) -> Any:
+    """Read a text as one of the types that an option's annotation names; plain text is the last resort.
+
+    Raises
+    ------
+    ValueError
+        It is none of them; the message names the option and says what was expected.
+    """
     kinds = get_args(hint) if get_origin(hint) in (types.UnionType, Union) else (hint,)
     expected = []
     if type(None) in kinds:

@@ -43,13 +43,14 @@ LAYOUT_NAMES = sorted({*LAYOUTS, *DATASETS, "toy"})
     metavar="W",
     default="refclip-mini",
     show_default=True,
-    help="As of refclip score, as are the next five.",
+    help="As of refclip score, as are the next six.",
 )
 @click.option("--pretrained", metavar="TAG")
 @click.option("--object", "name", metavar="NAME", help="What all images show.  [default: their category]")
 @click.option("--states", "states_file", metavar="FILE")
 @click.option("--templates", type=click.Choice(list(TEMPLATES)))
 @click.option("--option", "pairs", metavar="KEY=VALUE", multiple=True)
+@click.option("--learned", metavar="FILE")
 @click.option(
     "--shots",
     metavar="K[,K...]",
@@ -96,6 +97,7 @@ def evaluate(
     states_file: str | None,
     templates: str | None,
     pairs: Sequence[str],
+    learned: str | None,
     shots: str,
     seeds: int,
     categories: Sequence[str],
@@ -114,9 +116,10 @@ def evaluate(
     that does not exist (no masks, no normal images) is left out, and the reason is said. Numbers that papers print for
     the method on this data set stand below ours.
 
-    winclip+ and patchcore need --shots. dual-image and dual-image+ take them, or else compare each image with others of
-    its category, as many as the method's option references says, 1 by default. musc judges a category's images by each
-    other.
+    winclip+ and patchcore need --shots; vand takes them. dual-image and dual-image+ take them, or else compare each
+    image with others of its category, as many as the method's option references says, 1 by default. musc judges a
+    category's images by each other. anomalyclip, coop, vand and clip-ada need --learned, or what is shipped for
+    refclip-mini.
 
     Exit status: 0 all done, 1 something could not be used, 2 nothing could be done, 130 stopped by Ctrl-C.
     """
@@ -124,7 +127,7 @@ def evaluate(
     from refclip import results, sources
     from refclip.fingerprint import fingerprint
 
-    options = read_options(method, pairs, states_file, templates)
+    options = read_options(method, pairs, states_file, templates, learned)
     request = evaluation.Request(method, options, name, _numbers(shots), tuple(range(seeds)), resolution, batch)
     evaluation.check(request)
     wanted = [part for text in categories for part in text.split(",") if part] or None
@@ -136,6 +139,7 @@ def evaluate(
         require_writable(target.parent)
     with _folder(target) as folder:
         clip = weights.load(source_name, pretrained=pretrained, device=device)
+        evaluation.learned_digest(clip, request)  # what lacks is said before anything is drawn
         if sources.TOY in (root, layout):
             click.echo("refclip: drawing the toy benchmark, if it is not there yet", err=True)
         source = sources.open_source(root, layout, wanted, folder=folder, seed=toy_seed)

@@ -14,12 +14,13 @@ import click
 from refclip import METHODS, weights
 from refclip.arguments import find_images, output_names, parse_options, parse_scale, put, shown
 from refclip.batch import Result, reference_features, score_files
-from refclip.methods import contexts
+from refclip.methods import contexts, learns
 from refclip.methods.features import count
 from refclip.prediction import describe
 from refclip.prompts import TEMPLATES, read_states
 
-UNBOUNDED = ("dual-image", "dual-image+", "musc", "patchcore")  # distances, or weighted sums: no scale is theirs
+# maps of distances, or sums of several layers' maps: they do not end at 1
+UNBOUNDED = ("anomalyclip", "coop", "dual-image", "dual-image+", "musc", "patchcore", "vand")
 
 
 @click.command()
@@ -59,7 +60,15 @@ UNBOUNDED = ("dual-image", "dual-image+", "musc", "patchcore")  # distances, or 
     help="An option of the method: --option scales=2,3. Repeat for more; a wrong one lists those there are.",
 )
 @click.option(
-    "--references", metavar="FOLDER", help="Normal images, for methods that compare: winclip+, patchcore, dual-image."
+    "--learned",
+    metavar="FILE",
+    help="What refclip train has written, for anomalyclip, coop, vand and clip-ada.  [default: what is shipped, for "
+    "refclip-mini]",
+)
+@click.option(
+    "--references",
+    metavar="FOLDER",
+    help="Normal images, for methods that compare: winclip+, patchcore, dual-image, vand.",
 )
 @click.option("--shots", type=click.IntRange(1), metavar="K", help="Only the first K of them by name.  [default: all]")
 @click.option("--out", metavar="DIR", help="Write heat maps there. Without it no file is written.")
@@ -83,6 +92,7 @@ def score(
     states_file: str | None,
     templates: str | None,
     pairs: Sequence[str],
+    learned: str | None,
     references: str | None,
     shots: int | None,
     out: str | None,
@@ -101,13 +111,14 @@ def score(
     pixels (float32, of the image's own size after its EXIF rotation; NaN where a crop left pixels out). Images from
     several folders keep these folders below DIR.
 
-    winclip+ and patchcore need --references. dual-image and dual-image+ take them, or else compare each image with
-    another of PATHS, drawn at random, the same in each run. musc judges the images of PATHS by each other.
+    winclip+ and patchcore need --references; vand takes them. dual-image and dual-image+ take them, or else compare
+    each image with another of PATHS, drawn at random, the same in each run. musc judges the images of PATHS by each
+    other.
 
     Exit status: 0 all done, 1 some images could not be used, 2 nothing could be done, 130 stopped by Ctrl-C.
     """
     module, preset = METHODS[method]
-    options = read_options(method, pairs, states_file, templates)
+    options = read_options(method, pairs, states_file, templates, learned)
     chosen = module.Options(**preset, **options)
     contexts.check(method, module, chosen, references=references is not None, how="--references FOLDER")
     if shots is not None and references is None:
@@ -162,8 +173,10 @@ def score(
     return 1 if failed or unused else 0
 
 
-def read_options(method: str, pairs: Sequence[str], states_file: str | None, templates: str | None) -> dict[str, Any]:
-    """Options of a method from --option, --states and --templates.
+def read_options(
+    method: str, pairs: Sequence[str], states_file: str | None, templates: str | None, learned: str | None
+) -> dict[str, Any]:
+    """Options of a method from --option, --states, --templates and --learned.
 
     Raises
     ------
@@ -175,6 +188,10 @@ def read_options(method: str, pairs: Sequence[str], states_file: str | None, tem
     for key, value in (("templates", templates), ("states", states_file)):
         if value is not None and key not in known:
             raise ValueError(f"--{key}: {method} reads no text, expected none; leave it out")
+    if learned is not None:
+        if not learns(method):
+            raise ValueError(f"--learned: {method} learns nothing, expected none; leave it out")
+        put(options, "learned", learned, "--learned")
     if templates is not None:
         put(options, "templates", templates, "--templates")
     if states_file is not None:

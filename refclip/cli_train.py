@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_type_hints
 import click
 
 from refclip import weights
-from refclip.arguments import _parse, put, shown
+from refclip.arguments import parse, put, shown
 from refclip.cli_score import require_writable
 from refclip.training import steps_per_epoch
 
@@ -101,7 +101,7 @@ def train(
 
     The objects of DATA should be others than those to be judged afterwards; for clip-ada the same. Writes FILE, with
     all choices and the loss curve in it, and FILE.curve.tsv, the loss of each epoch. Then: refclip score --method
-    METHOD --option learned=FILE.
+    METHOD --learned FILE.
 
     Exit status: 0 done, 2 nothing could be done, 130 stopped by Ctrl-C, with FILE.checkpoint kept.
     """
@@ -185,7 +185,7 @@ def read(method: str, learner: Learner, pairs: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"{found}; expected KEY=VALUE with one of these, here with their defaults: {known}")
         part, hint = kinds[key]
         several = hint == tuple[str, ...]
-        value = tuple(x.strip() for x in text.split(",") if x.strip()) if several else _parse(key, text.strip(), hint)
+        value = tuple(x.strip() for x in text.split(",") if x.strip()) if several else parse(key, text.strip(), hint)
         put(values[part], key, value, f"--option {key}")
     chosen = {part: defaults._replace(**values[part]) for part, defaults in learner.parts if part}
     return chosen | values.get("", {})

@@ -7,7 +7,8 @@
 Each file is written whole or not at all, and what is there is not computed again: an evaluation that was killed goes on
 where it was, with the loss of the one batch it was busy with. (A method that judges a set as a whole has no answer
 before the last image, so there it is the scoring of one category that is lost, never its features.) Which files belong
-to an evaluation is told by digests of the weights, the options and the category's files: nothing stale is taken up.
+to an evaluation is told by digests of the weights, the options, what was learned and the category's files: nothing
+stale is taken up.
 
 When a category is done, its features and maps go; its records and its extreme cases stay.
 """
@@ -31,7 +32,8 @@ from refclip.encode import Batch, encode_category, encode_references
 from refclip.fingerprint import fingerprint
 from refclip.judge import RESOLUTIONS, Judged, judge
 from refclip.kept import keep, kept
-from refclip.methods import BATCH, contexts, method_of
+from refclip.methods import BATCH, contexts, learns, method_of
+from refclip.methods.learned import digest, given_or_shipped
 from refclip.prediction import describe
 from refclip.records import Record, cost, read_record, write_record
 from refclip.samples import DataError
@@ -94,7 +96,8 @@ def evaluate(
         A file cannot be written.
     """
     _, options = check(request)
-    told = [request.method, describe(options), request.name, request.batch, __version__, fingerprint(clip)]
+    told = [request.method, describe(options._replace(learned=None) if learns(request.method) else options)]
+    told += [request.name, request.batch, __version__, fingerprint(clip), *learned_digest(clip, request)]
     identity = hashlib.blake2b(json.dumps(told).encode(), digest_size=8).hexdigest()
     records: list[Record] = []
     cases: list[tuple[Category, tuple[Case, ...]]] = []
@@ -115,6 +118,21 @@ def evaluate(
     if not records:
         raise DataError(failed[0] if failed else "no category was asked for")
     return Done(tuple(records), tuple(cases), tuple(failed))
+
+
+def learned_digest(clip: CLIP, request: Request) -> tuple[str, ...]:
+    """A digest of the content of what the method has learned, whatever its file is called; () if it learns nothing.
+
+    Raises
+    ------
+    ValueError
+        There is nothing learned, where the method needs it.
+    WeightsError
+        The file cannot be read.
+    """
+    if not learns(request.method):
+        return ()
+    return (digest(given_or_shipped(request.method, clip, request.options.get("learned"))),)
 
 
 def check(request: Request) -> tuple[ModuleType, Any]:

@@ -1,4 +1,4 @@
-"""Shared by the tests: small models with random weights, and the shipped one."""
+"""Shared by the tests: small models with random weights, the shipped one, and files for the methods that learn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import refclip
-from tests import randomclip
+from refclip import methods, saved
+from tests import learnedfiles, randomclip
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -27,6 +28,25 @@ def small(small_folder: Path) -> refclip.CLIP:
 @pytest.fixture(scope="session")
 def mini() -> refclip.CLIP:
     return refclip.load("refclip-mini")
+
+
+@pytest.fixture(scope="session")
+def learned(tmp_path_factory: pytest.TempPathFactory):
+    """learned("vand", clip) -> {"learned": a file for these weights that nobody has learned}, {} for a method without.
+
+    The options that a method must be given; the weights' type and place make no difference.
+    """
+    paths: dict[tuple[str, str], Path] = {}
+
+    def of(method: str, clip: refclip.CLIP) -> dict[str, str]:
+        if not methods.learns(method):
+            return {}
+        key = method, saved.mark(clip)
+        if key not in paths:
+            paths[key] = learnedfiles.write(tmp_path_factory.mktemp("learned"), method, clip)
+        return {"learned": str(paths[key])}
+
+    return of
 
 
 @pytest.fixture(scope="session")

@@ -25,11 +25,12 @@ from refclip.frozen import Encoded
 from refclip.methods import anomalyclip, anomalyclip_fit, coop, coop_fit
 from refclip.methods.anomalyclip_fit import Batch, Training, fit, loss_of, save
 from refclip.methods.anomalyclip_learned import Fitted, load
-from refclip.methods.anomalyclip_options import DEFAULTS, Options, first_of, recipe_of, settled
+from refclip.methods.anomalyclip_options import DEFAULTS, Options, recipe_of, settled
 from refclip.methods.anomalyclip_prompts import Design, Learned, begin, embed_prompts
 from refclip.methods.anomalyclip_pth import convert
 from refclip.methods.features import join, piece
-from refclip.methods.vand_fit import packed_masks
+from refclip.methods.masks import packed_masks
+from refclip.methods.options import first_of
 from refclip.nn import layer_norm
 from refclip.preprocess import preprocess
 from refclip.samples import Loaded, Sample

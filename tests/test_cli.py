@@ -21,7 +21,7 @@ from PIL import Image
 
 import refclip
 from refclip import arguments, batch, cli, viz
-from refclip.methods import METHODS, contexts
+from refclip.methods import METHODS, contexts, learns
 from tests.toysets import mvtec
 
 FAST = ("--method", "clip")  # no windows: where any score will do
@@ -76,17 +76,20 @@ def written(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_scores_and_maps_are_those_of_the_library(run, tmp_path, small_folder, method):
+def test_scores_and_maps_are_those_of_the_library(run, tmp_path, small_folder, learned, method):
     paths = [picture(tmp_path / f"{i}.png", (40 + 9 * i, 30), i) for i in range(3)]
     words, options = ["--method", method, "--object", "bottle", "--weights", small_folder, "--json"], {}
     if "templates" in METHODS[method][0].Options._fields:  # those of AnoVL would take longer
         words, options = [*words, "--templates", "vand"], {"templates": "vand"}
-    if contexts.needs(METHODS[method][0]) == "references":
+    if contexts.needs(METHODS[method][0]) in ("references", "either"):
         normal = [picture(tmp_path / "normal" / f"{i}.png", seed=10 + i) for i in range(3)]
         words, options["references"] = [*words, "--references", tmp_path / "normal", "--shots", 2], normal[:2]
+    clip = refclip.load(small_folder)
+    for key, value in learned(method, clip).items():
+        words, options = [*words, f"--{key}", value], options | {key: value}
     answer = run("score", *paths, *words, "--out", tmp_path / "out")
     assert answer.status == 0
-    expected = refclip.detector(method, refclip.load(small_folder), "bottle", **options)(paths)
+    expected = refclip.detector(method, clip, "bottle", **options)(paths)
     for i, line in enumerate(map(json.loads, answer.out.splitlines())):
         assert line["score"] == pytest.approx(float(expected.score[i]), rel=1e-5)
         assert (line["path"], line["method"], line["object"], line["weights"]) == (
@@ -128,6 +131,11 @@ def test_references_that_cannot_be_used_are_named_and_passed_over(run, tmp_path,
         (["--method", "musc", "--templates", "vand"], "--templates: musc reads no text, expected none; leave it out"),
         (["--method", "musc", "--option", "interval=0,x"], "--option interval='0,x': expected two numbers with"),
         (["--method", "patchcore", "--references", ".", "--scale", "fixed"], "--scale fixed: the scores of this"),
+        (["--method", "vand", "--scale", "fixed"], "--scale fixed: the scores of this method have no fixed ends"),
+        (["--method", "vand"], "vand needs what it has learned: learned=FILE (--learned FILE), which `refclip train"),
+        (["--method", "coop", "--learned", "nowhere"], "nowhere: cannot be read (No such file or directory)"),
+        (["--learned", "a.safetensors"], "--learned: winclip learns nothing, expected none; leave it out"),
+        (["--method", "coop", "--learned", "a", "--option", "learned=b"], "--learned: learned is given twice"),
     ],
 )  # fmt: skip
 def test_what_a_method_needs_is_said(run, tmp_path, monkeypatch, small_folder, case):
@@ -632,6 +640,28 @@ def test_eval_prints_a_table_and_writes_all_there_is(run, tmp_path, small_folder
     assert written(tmp_path) == before
 
 
+@pytest.mark.parametrize("method", [method for method in METHODS if learns(method)])
+def test_eval_of_what_was_learned(run, tmp_path, small_folder, learned, method):
+    root, out = mvtec(tmp_path / "set", good=2, bad=2), tmp_path / "out.json"
+    clip, shots = refclip.load(small_folder), "0,1" if method == "vand" else "0"
+    (path,) = learned(method, clip).values()
+    words = ["--templates", "vand"] if method == "vand" else []
+    answer = run(
+        "eval", root, "--weights", small_folder, "--method", method, "--learned", path, "--shots", shots, *words,
+        "--out", out,
+    )  # fmt: skip
+    assert answer.status == 0, answer.err
+    stored = json.loads(out.read_text())
+    assert stored["options"]["learned"] == path
+    assert [run["shots"] for run in stored["runs"]] == [int(n) for n in shots.split(",")]
+    for one in stored["runs"]:
+        images = [root / name for name, *_ in one["scores"]]
+        references = {"references": [root / name for name in one["references"]]} if one["shots"] else {}
+        expected = refclip.detector(method, clip, "nut", learned=path, **references)(images)
+        # float32, batches of 4 on both sides
+        assert [score for *_, score in one["scores"]] == pytest.approx(expected.score.tolist(), rel=1e-5)
+
+
 def test_eval_on_a_terminal_is_in_percent(tmp_path, small_folder):
     root = mvtec(tmp_path / "set")
     status, screen = on_a_terminal("eval", root, "--weights", small_folder, "--method", "clip-ac")
@@ -666,6 +696,10 @@ def test_eval_says_what_could_not_be_used(run, tmp_path, small_folder):
         (["set", "--option", "crops=2"], "nut: crops=2: expected one of 1, 5, 10"),
         (["set", "--out", "results.txt"], "--out results.txt: expected a name that ends in .json"),
         (["toy", "--categories", "bolt"], "category 'bolt': expected one of biscuit"),
+        (["set", "--method", "clip-ada"], "clip-ada needs what it has learned: learned=FILE (--learned FILE), which"),
+        (["set", "--method", "coop", "--learned", "nowhere"], "nowhere: cannot be read (No such file or directory)"),
+        (["toy", "--method", "coop", "--learned", "nowhere"], "nowhere: cannot be read (No such file or directory)"),
+        (["set", "--learned", "a"], "--learned: winclip learns nothing, expected none; leave it out"),
         (["set", "--method", "patchcore", "--shots", "9"], "nut, shots 9, seed 0: 3 normal training images can be"),
     ],
 )  # fmt: skip
@@ -690,7 +724,7 @@ def test_inspect_says_what_the_weights_are(run, small_folder):
     assert answer.status == 0
     told = {line[:15].strip(): line[15:] for line in answer.out.splitlines()}
     assert told["image tower"] == "120 px, patches of 8, width 192, 6 layers, 3 heads, hidden 768"
-    assert told["text tower"] == "77 tokens of 49,408, width 192, 4 layers, 3 heads, hidden 768"
+    assert told["text tower"] == "77 tokens of 49,408, width 128, 4 layers, 2 heads, hidden 512"
     assert told["layout"] == "open_clip"
     assert told["activation"] == "gelu"
     assert told["configuration"].endswith("refclip-mini.json")

@@ -20,8 +20,9 @@ from refclip.checkpoint import WeightsError
 from refclip.methods import clip_ada, clip_ada_fit
 from refclip.methods.clip_ada_fit import Training, chosen, drawn, label
 from refclip.methods.clip_ada_learned import Fitted, begin, load, save
-from refclip.methods.clip_ada_options import DEFAULTS, Options, first_of, settled
+from refclip.methods.clip_ada_options import DEFAULTS, Options, settled
 from refclip.methods.clip_ada_refine import attended, logits, loss_of, prompt_ids
+from refclip.methods.options import first_of
 from refclip.preprocess import Preprocess, preprocess
 from refclip.samples import Loaded, Sample
 from refclip.text import end_of_text, text_tower

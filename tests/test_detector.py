@@ -15,6 +15,7 @@ from refclip.methods import (
     dual_image_plus,
     musc,
     patchcore,
+    vand,
     winclip_plus,
 )
 from refclip.methods.features import count, join, piece
@@ -24,7 +25,8 @@ from tests.test_cli import picture
 NAME = "metal_nut"
 QUICK = {"anoclip": {"views": 1}, "anovl": {"views": 1, "steps": 2}}  # 22 views take 22 times as long
 SHORT = {"templates": ("a photo of a {}",)}  # one template; methods without text take none
-COMPARING = ("winclip+", "patchcore", "dual-image", "dual-image+")
+COMPARING = ("winclip+", "patchcore", "dual-image", "dual-image+", "vand")
+LEARNED = ("anomalyclip", "coop", "vand", "clip-ada")
 # batches differ in the order of sums, in float64
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 
@@ -35,7 +37,7 @@ def options_of(method):
 
 
 def needed(method, images):
-    return {"references": images[-2:]} if contexts.needs(METHODS[method][0]) == "references" else {}
+    return {"references": images[-2:]} if contexts.needs(METHODS[method][0]) in ("references", "either") else {}
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +52,15 @@ def images():
 def test_every_method_is_there():
     assert set(METHODS) == {
         "clip", "clip-ac", "maskclip", "winclip", "winclip+", "anoclip", "anovl", "dual-image", "dual-image+", "musc",
-        "patchcore",
+        "patchcore", *LEARNED,
     }  # fmt: skip
     assert {method for method in METHODS if contexts.needs(METHODS[method][0]) != "nothing"} == {*COMPARING, "musc"}
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_batch_changes_nothing(small, images, method):
-    some = images[:5]
-    detectors = [
-        refclip.detector(method, small, NAME, batch=n, **needed(method, images), **options_of(method)) for n in (2, 5)
-    ]
+def test_the_batch_changes_nothing(small, images, learned, method):
+    some, options = images[:5], needed(method, images) | options_of(method) | learned(method, small)
+    detectors = [refclip.detector(method, small, NAME, batch=n, **options) for n in (2, 5)]
     two, five = (detector(some) for detector in detectors)
     np.testing.assert_allclose(two.score, five.score, **CLOSE)
     np.testing.assert_allclose(two.map, five.map, **CLOSE)
@@ -172,16 +172,19 @@ def test_adapted_dual_image_without_a_step_is_dual_image(small, images):
 @pytest.mark.parametrize(
     ("method", "resize"), [(m, "squash") for m in METHODS] + [("dual-image", "tiles"), ("dual-image+", "tiles")]
 )
-def test_features_of_batches_are_those_of_all(small, images, method, resize):
+def test_features_of_batches_are_those_of_all(small, images, learned, method, resize):
     module, preset = METHODS[method]
-    state = module.prepare(small, NAME, **preset, **options_of(method), resize=resize)
+    options = options_of(method) | learned(method, small)
+    if "resize" in module.Options._fields:  # clip-ada has one way
+        options["resize"] = resize
+    state = module.prepare(small, NAME, **preset, **options)
     whole = module.extract(state, images)
     assert count(whole) == 7
     parts = [piece(whole, a, z) for a, z in ((0, 1), (1, 5), (5, 7))]
     assert [count(part) for part in parts] == [1, 4, 2]
     assert_equal(join(parts), whole)
     assert_equal(piece(join(parts), 1, 5), parts[1])
-    if contexts.needs(module) == "nothing":
+    if contexts.needs(module) in ("nothing", "either"):
         want, out = module.score(state, whole), module.score(state, parts[1])
         np.testing.assert_allclose(out.map, want.map[1:5], **CLOSE)
 
@@ -214,11 +217,12 @@ def test_features_that_do_not_belong_together(small, images):
         piece(parts[0], 0, 2)
 
 
-@pytest.mark.parametrize("method", [*COMPARING, "musc"])
-def test_sets_and_references_on_the_device(small, images, method):
+@pytest.mark.parametrize("method", dict.fromkeys([*COMPARING, "musc", *LEARNED]))
+def test_on_the_device(small, images, learned, method):
+    """Methods that compare, and those that learn; the others are in `test_device`."""
+    options = needed(method, images) | options_of(method) | learned(method, small)
     out, want = (
-        refclip.detector(method, clip, NAME, batch=2, **needed(method, images), **options_of(method))(images[:4])
-        for clip in (upload(small), small)
+        refclip.detector(method, clip, NAME, batch=2, **options)(images[:4]) for clip in (upload(small), small)
     )
     assert type(out.score) is type(out.map) is np.ndarray
     np.testing.assert_allclose(out.score, want.score, **CLOSE)
@@ -237,6 +241,9 @@ def test_sets_and_references_on_the_device(small, images, method):
         ("winclip+", {"references": np.zeros((9, 9, 3), np.uint8)}, TypeError, r"references: an array of shape \[9, 9"),
         ("anoclip", {"adapt": True}, ValueError, "anoclip has no option 'adapt'"),
         ("musc", {"templates": "vand"}, ValueError, "musc has no option 'templates'; it has layers"),
+        ("coop", {"references": [1]}, ValueError, "coop judges each image by itself and takes no references"),
+        ("vand", {}, ValueError, r"vand needs what it has learned: learned=FILE .*`refclip train vand DATA"),
+        ("clip-ada", {"learned": "nowhere"}, refclip.WeightsError, "nowhere: cannot be read"),
         ("winclip++", {}, ValueError, r"method 'winclip\+\+': expected one of clip, clip-ac"),
         ("clip", {"batch": 0}, ValueError, "batch=0"),
     ],
@@ -244,6 +251,21 @@ def test_sets_and_references_on_the_device(small, images, method):
 def test_what_cannot_be_done_is_refused_at_once(small, method, options, error, says):
     with pytest.raises(error, match=says):
         refclip.detector(method, small, **options)
+
+
+def test_vand_with_references_or_without(small, images, learned):
+    given = SHORT | learned("vand", small)
+    for fusion, references in (("bound", images[4:]), ("set", images[4:]), ("set", None)):
+        state = vand.prepare(small, NAME, image_fusion=fusion, **given)
+        beside = None if references is None else vand.extract(state, references)
+        want = vand.score(state, vand.extract(state, images[:4]), beside)
+        detector = refclip.detector("vand", small, NAME, references=references, batch=3, image_fusion=fusion, **given)
+        out = detector(images[:4])
+        np.testing.assert_allclose(out.score, want.score, **CLOSE)
+        np.testing.assert_allclose(out.map, want.map, **CLOSE)
+        alone = detector(images[1:3]).score
+        # brought to one range by the others of the call: with two images one is 0 and the other 1
+        assert (np.abs(alone - out.score[1:3]).max() > 1e-3) == (fusion == "set" and references is not None)
 
 
 def test_sets_that_are_too_small(small, images):

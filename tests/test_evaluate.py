@@ -424,12 +424,12 @@ def test_extreme_cases(small, tmp_path):
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_comes_back(small, tmp_path):
+def test_what_is_kept_comes_back(small, tmp_path, learned):
     images = [shot(i, size=(40 + i, 44))[0] for i in range(3)]
-    for module, preset in METHODS.values():
+    for method, (module, preset) in METHODS.items():
         options = SHORT if "templates" in module.Options._fields else {}
         quick = {"views": 1} if "views" in module.Options._fields else {}
-        state = module.prepare(small, "nut", **preset, **options, **quick)
+        state = module.prepare(small, "nut", **preset, **options, **quick, **learned(method, small))
         features = module.extract(state, images)
         kept.keep(tmp_path / "x.npz", features)
         assert_equal(kept.kept(tmp_path / "x.npz", small.vision.proj), features)

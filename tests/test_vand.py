@@ -16,9 +16,11 @@ import refclip
 from refclip import saved
 from refclip.checkpoint import WeightsError
 from refclip.methods import vand, vand_fit
+from refclip.methods.masks import packed_masks, usable
+from refclip.methods.options import first_of
 from refclip.methods.vand_fit import Batch, Training, begin, loss_of
 from refclip.methods.vand_learned import Fitted, load, save
-from refclip.methods.vand_options import DEFAULTS, Options, first_of, settled
+from refclip.methods.vand_options import DEFAULTS, Options, settled
 from refclip.preprocess import Preprocess, preprocess
 from refclip.prompts import STATES, TEMPLATES
 from refclip.samples import Loaded, Sample
@@ -345,9 +347,9 @@ def test_images_without_masks_are_left_out(small):
     some = samples()
     unmasked = [one._replace(mask=None) if one.sample.label else one for one in some]
     with pytest.raises(ValueError, match="no mask of a defect"):
-        vand_fit.usable(unmasked, lambda text: None)
+        usable(unmasked, lambda text: None)
     told = []
-    assert len(vand_fit.usable([*some, unmasked[1]], told.append)) == 5
+    assert len(usable([*some, unmasked[1]], told.append)) == 5
     assert told == ["1 images without a mask are left out"]
 
 
@@ -358,7 +360,7 @@ def test_masks_come_down_to_the_input(small):
     one = Loaded(Sample(Path("a"), 1, None, "x", "hole", "test"), np.zeros((80, 80, 3), np.uint8), mask)
     _, geometry = preprocess([one.image], Preprocess((40, 40), "squash"))
     for share, rows in ((0.5, 21), (0.51, 20)):
-        found = vand_fit.packed_masks([one], geometry, share)([0, 0])
+        found = packed_masks([one], geometry, share)([0, 0])
         assert found.shape == (2, 40, 40)
         assert found[1].sum(axis=0).tolist() == [rows] * 40
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,13 +13,18 @@ from refclip.clip import CLIP
 from refclip.decode import read_image
 from refclip.methods import (
     anoclip,
+    anomalyclip,
     clip_ac,
+    clip_ada,
     contexts,
+    coop,
     dual_image,
     dual_image_plus,
+    learned,
     maskclip,
     musc,
     patchcore,
+    vand,
     winclip,
     winclip_plus,
 )
@@ -38,6 +44,10 @@ METHODS: dict[str, tuple[ModuleType, dict[str, Any]]] = {
     "dual-image+": (dual_image_plus, {}),
     "musc": (musc, {}),
     "patchcore": (patchcore, {}),
+    "anomalyclip": (anomalyclip, {}),
+    "coop": (coop, {}),
+    "vand": (vand, {}),
+    "clip-ada": (clip_ada, {}),
 }
 BATCH = 8  # images encoded at a time
 
@@ -53,6 +63,33 @@ def method_of(method: str) -> tuple[ModuleType, dict[str, Any]]:
     if method not in METHODS:
         raise ValueError(f"method {method!r}: expected one of {', '.join(METHODS)}")
     return METHODS[method]
+
+
+def learns(method: str) -> bool:
+    """Whether a method has parameters that are learned, and so the option `learned`."""
+    return "learned" in method_of(method)[0].Options._fields
+
+
+def shipped_learned(method: str, clip: CLIP) -> Path | None:
+    """The file of learned parameters that a method takes for refclip-mini when it is given none.
+
+    Parameters
+    ----------
+    method : str
+        A key of `METHODS`.
+    clip : CLIP
+
+    Returns
+    -------
+    path, or None
+        None for another model, for a method that does not learn, and where this installation has no such file.
+
+    Raises
+    ------
+    ValueError
+        No such method.
+    """
+    return learned.shipped_learned(method, clip) if learns(method) else None
 
 
 def detector(
@@ -74,6 +111,9 @@ def detector(
     winclip+, patchcore                                         `references`: normal images of the same object
     dual-image, dual-image+                                     `references`; or else other images of the set it scores
     musc                                                        the set it scores, of two images at least
+    anomalyclip, coop, clip-ada                                 `learned`: a file of `refclip train`'s, or what a `fit`
+                                                                answered; for refclip-mini, what is shipped if none
+    vand                                                        `learned`; `references` if there are any
     ==========================================================  =======================================================
 
     Parameters
@@ -104,7 +144,9 @@ def detector(
     Raises
     ------
     ValueError
-        No such method, or an option it does not have; references missing, or of no use to it.
+        No such method, or an option it does not have; references missing, or of no use to it; nothing learned.
+    WeightsError
+        What was learned does not fit the model.
 
     Examples
     --------

@@ -27,18 +27,11 @@ from typing import Any, NamedTuple
 from refclip.backend import Array
 from refclip.clip import CLIP
 from refclip.frozen import Encoded, Recipe, encode
-from refclip.methods.anomalyclip_learned import Fitted, load, options_of
-from refclip.methods.anomalyclip_options import (
-    CHOICES,
-    DEFAULTS,
-    DIFFERENCES,
-    Options,
-    first_of,
-    recipe_of,
-    settled,
-    spoken,
-)
+from refclip.methods.anomalyclip_learned import Fitted, load
+from refclip.methods.anomalyclip_options import CHOICES, DEFAULTS, DIFFERENCES, Options, recipe_of, settled, spoken
 from refclip.methods.anomalyclip_prompts import embed_prompts
+from refclip.methods.learned import given_or_shipped, source_of
+from refclip.methods.options import first_of, restored
 from refclip.nn import softmax
 from refclip.prediction import Prediction, predict
 from refclip.preprocess import Geometry
@@ -74,7 +67,8 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     clip : CLIP
     name : str, optional
         The object; read where `object` is "name".
-    learned : path or Fitted
+    learned : path or Fitted, optional
+        What is shipped, for refclip-mini.
     **options
         See `Options`.
 
@@ -90,16 +84,13 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
 
 def prepared(method: str, clip: CLIP, name: str | None, *, learned: Any, options: Options, defaults: Options) -> State:
     """`prepare` of any method whose prompts are learned like these: AnomalyCLIP, CoOp."""
-    if learned is None:
-        raise ValueError(
-            f"{method} needs learned prompts: learned=FILE, which `refclip train {method} DATA --out FILE` writes"
-        )
-    fitted = learned if isinstance(learned, Fitted) else load(clip, learned, method)
-    stored = Options(**{key: value for key, value in options_of(fitted).items() if key in Options._fields})
-    chosen = settled(clip, first_of(options, stored, defaults))
+    given = given_or_shipped(method, clip, learned)
+    fitted = given if isinstance(given, Fitted) else load(clip, given, method)
+    chosen = settled(clip, first_of(options, restored(Options(), fitted.about.get("options", {})), defaults))
     text = embed_prompts(clip, fitted.design, fitted.learned, [spoken(name, chosen)])[0]  # [2, e]
-    told = "given" if isinstance(learned, Fitted) else str(learned)
-    return State(clip, text, temperature_of(clip, chosen.temperature or 0.0), chosen._replace(learned=told))
+    return State(
+        clip, text, temperature_of(clip, chosen.temperature or 0.0), chosen._replace(learned=source_of(learned))
+    )
 
 
 def extract(state: State, images: Sequence[Any]) -> Features:

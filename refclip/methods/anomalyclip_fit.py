@@ -25,10 +25,11 @@ from refclip.fingerprint import of_images
 from refclip.frozen import Encoded
 from refclip.methods.anomalyclip import mean_logits
 from refclip.methods.anomalyclip_learned import Fitted, load, save
-from refclip.methods.anomalyclip_options import DEFAULTS, Options, first_of, paths_of, recipe_of, settled, spoken
+from refclip.methods.anomalyclip_options import DEFAULTS, Options, paths_of, recipe_of, settled, spoken
 from refclip.methods.anomalyclip_prompts import Design, Learned, begin, embed_prompts
 from refclip.methods.anomalyclip_prompts import settled as settled_design
-from refclip.methods.vand_fit import packed_masks, usable
+from refclip.methods.masks import packed_masks, sample_of, usable
+from refclip.methods.options import first_of
 from refclip.nn import softmax
 from refclip.optim import adam, adam_state
 from refclip.resample import resize
@@ -192,8 +193,8 @@ def fit_prompts(
     recipe = recipe_of(o) if local else recipe_of(o)._replace(layers=(), paths=("own",))
     kept = keep_features(clip, used, recipe, features, tell=note, done=encoded)
     masks = packed_masks(used, geometries(kept), t.mask_share) if local else None
-    labels = [int(bool(_sample(one).label)) for one in used]
-    called = [spoken(_sample(one).category, o) for one in used]
+    labels = [int(bool(sample_of(one).label)) for one in used]
+    called = [spoken(sample_of(one).category, o) for one in used]
     tau, xp = temperature_of(clip, o.temperature or 0.0), xp_of(like)
 
     def batch(step: int) -> Batch:
@@ -211,7 +212,7 @@ def fit_prompts(
         "options": o._replace(learned=None),
         "training": t,
         "images": len(used),
-        "categories": sorted({_sample(one).category for one in used}),
+        "categories": sorted({sample_of(one).category for one in used}),
     }
     start, each = begin(clip, design, t.seed), steps_per_epoch(len(used), t.batch)
     now, curve = learn(
@@ -274,7 +275,3 @@ def local_loss(logits: Any, grid: tuple[int, int], mask: Array, t: Any) -> Any:
     if "dice" in t.terms:
         total = total + losses.dice(p[:, 0], 1 - mask, t.dice) + losses.dice(p[:, 1], mask, t.dice)
     return total
-
-
-def _sample(one: Sample | Loaded) -> Sample:
-    return one.sample if isinstance(one, Loaded) else one

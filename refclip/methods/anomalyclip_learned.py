@@ -65,9 +65,3 @@ def load(clip: CLIP, path: str | os.PathLike[str], method: str = "anomalyclip") 
         raise WeightsError(f"{path}: tensor {extra[0]!r} has no place in its design, {design}; train again")
     about = {key: value for key, value in about.items() if key != "curve"}
     return Fitted(learned, design, about, curve)
-
-
-def options_of(fitted: Fitted) -> dict[str, Any]:
-    """The options they were learned with; lists, which JSON made of tuples, as tuples again."""
-    found = fitted.about.get("options", {})
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from refclip.clip import CLIP
 from refclip.frozen import OWN, PATHS, Recipe
 from refclip.methods.anomalyclip_learned import Fitted
+from refclip.methods.options import check, side_of
 from refclip.methods.patches import layers_of
 from refclip.prediction import Difference
 
 FRACTIONS = (1 / 4, 1 / 2, 3 / 4, 1)  # blocks 6, 12, 18, 24 of ViT-L's 24
-PAPER = (24, 14, 518)  # a grid of 24 x 24 patches of 14 pixels, ViT-L-14-336's, is fed 518
 OBJECT = "object"
 
 
@@ -23,8 +23,9 @@ class Options(NamedTuple):
 
     Attributes
     ----------
-    learned : path or Fitted
-        From `refclip train anomalyclip`, `anomalyclip_fit.fit`, or `anomalyclip_pth.convert`. Needed.
+    learned : path or Fitted, optional
+        From `refclip train anomalyclip`, `anomalyclip_fit.fit`, or `anomalyclip_pth.convert`. [what is shipped, for
+        refclip-mini]
     object : {"object", "name"}, optional
         What the prompts call the thing: "object", whatever it is; or its name, figure 5 (in learning too) and figure 9
         (in scoring alone). ["object"]
@@ -116,11 +117,6 @@ DIFFERENCES = tuple(
 )  # fmt: skip
 
 
-def first_of(*options: Options) -> Options:
-    """Of each option the first value that is not None."""
-    return Options(*(next((x for x in some if x is not None), None) for some in zip(*options, strict=True)))
-
-
 def settled(clip: CLIP, o: Options) -> Options:
     """The options with what depends on the model chosen for it.
 
@@ -129,14 +125,8 @@ def settled(clip: CLIP, o: Options) -> Options:
     ValueError
         One has no such value.
     """
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
-    v = clip.vision
-    (grid, patch, side), depth = PAPER, len(v.transformer.blocks)
-    size = o.size or (side if (v.grid, v.patch_size) == (grid, patch) else v.image_size)
-    if size < v.patch_size or size % v.patch_size:
-        raise ValueError(f"size={size}: expected a multiple of the patch, {v.patch_size}")
+    check(o, CHOICES)
+    size, depth = side_of(clip, o.size, enlarged=True), len(clip.vision.transformer.blocks)
     start = max(1, int(depth / 4 + 0.5)) if o.dpam_from is None else o.dpam_from
     paths = paths_of(o)
     layers = layers_of(clip, o.layers, FRACTIONS)

@@ -26,9 +26,11 @@ from refclip.backend import Array, to_numpy, xp_of
 from refclip.clip import CLIP
 from refclip.elementary import sigmoid
 from refclip.methods.clip_ada_learned import Fitted, Learned, load
-from refclip.methods.clip_ada_options import AT_SCORING, CHOICES, DIFFERENCES, Options, first_of, restored, settled
+from refclip.methods.clip_ada_options import AT_SCORING, CHOICES, DIFFERENCES, Options, settled
 from refclip.methods.clip_ada_refine import logits, text_embedding, towers
 from refclip.methods.images import pixels_of
+from refclip.methods.learned import given_or_shipped, source_of
+from refclip.methods.options import first_of, restored
 from refclip.prediction import Prediction
 from refclip.preprocess import Geometry
 from refclip.resample import resize
@@ -60,7 +62,8 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     clip : CLIP
     name : str, optional
         Not used: the prompt names no object.
-    learned : path or Fitted
+    learned : path or Fitted, optional
+        What is shipped, for refclip-mini.
     **options
         See `Options`. Those that decide what is learned must be as they were.
 
@@ -71,13 +74,9 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     WeightsError
         What was learned does not fit the model.
     """
-    if learned is None:
-        raise ValueError(
-            "clip-ada needs its prompt and projections: learned=FILE, which `refclip train clip-ada DATA --out FILE` "
-            "writes"
-        )
-    fitted = learned if isinstance(learned, Fitted) else load(clip, learned)
-    given, stored = Options(**options), restored(fitted.about["options"])
+    at_hand = given_or_shipped("clip-ada", clip, learned)
+    fitted = at_hand if isinstance(at_hand, Fitted) else load(clip, at_hand)
+    given, stored = Options(**options), restored(Options(), fitted.about["options"])
     for key, value in given._asdict().items():
         if key not in AT_SCORING and value is not None and value != getattr(stored, key):
             raise ValueError(
@@ -88,8 +87,7 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     if (o.refinements or 0) > most:
         raise ValueError(f"refinements={o.refinements}: {most} were learned; expected at most as many")
     text = text_embedding(towers(clip, fitted.learned)[1], o, fitted.learned.prompt)  # [1, e]
-    told = "given" if isinstance(learned, Fitted) else str(learned)
-    return State(clip, text, fitted.learned, o._replace(learned=told))
+    return State(clip, text, fitted.learned, o._replace(learned=source_of(learned)))
 
 
 def extract(state: State, images: Sequence[Any]) -> Features:

@@ -22,9 +22,11 @@ from refclip.clip import CLIP
 from refclip.fingerprint import of_images
 from refclip.frozen import open_image
 from refclip.methods.clip_ada_learned import Fitted, Learned, begin, save
-from refclip.methods.clip_ada_options import DEFAULTS, Options, first_of, settled
+from refclip.methods.clip_ada_options import DEFAULTS, Options, settled
 from refclip.methods.clip_ada_refine import loss_of
 from refclip.methods.images import pixels_of
+from refclip.methods.masks import sample_of
+from refclip.methods.options import first_of
 from refclip.optim import adam_state, adamw, step_rate
 from refclip.samples import Loaded, Sample
 from refclip.synth import anomaly, rgb_of
@@ -155,7 +157,7 @@ def fit(
         "options": o._replace(learned=None),
         "training": t,
         "images": len(used),
-        "categories": list(dict.fromkeys(_sample(one).category for one in used)),
+        "categories": list(dict.fromkeys(sample_of(one).category for one in used)),
     }
     start = begin(clip, o, t.seed, t.tune)
     each = steps_per_epoch(len(used), t.batch)
@@ -204,7 +206,7 @@ def chosen(
     ValueError
         There is none.
     """
-    normal = [one for one in samples if _sample(one).label == 0]
+    normal = [one for one in samples if sample_of(one).label == 0]
     if len(normal) < len(samples):
         note(f"{len(samples) - len(normal)} images that are not normal are left out")
     if not normal:
@@ -212,8 +214,8 @@ def chosen(
     if fraction == 1:
         return normal
     kept: set[int] = set()
-    for category in dict.fromkeys(_sample(one).category for one in normal):
-        those = [i for i, one in enumerate(normal) if _sample(one).category == category]
+    for category in dict.fromkeys(sample_of(one).category for one in normal):
+        those = [i for i, one in enumerate(normal) if sample_of(one).category == category]
         order = shuffled(len(those), seed, category)
         kept |= {those[i] for i in order[: max(1, round(fraction * len(those)))]}
     return [normal[i] for i in sorted(kept)]
@@ -263,7 +265,3 @@ def _square(image: Any, side: int) -> Array:
     """A picture squashed to side x side as `preprocess` squashes it, uint8 [side, side, 3]."""
     picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
     return rgb_of(picture.resize((side, side), Image.Resampling.BICUBIC), "image")
-
-
-def _sample(one: Sample | Loaded) -> Sample:
-    return one.sample if isinstance(one, Loaded) else one

@@ -9,6 +9,7 @@ from refclip import saved
 from refclip.backend import Array, to_numpy, xp_of
 from refclip.checkpoint import WeightsError
 from refclip.clip import CLIP
+from refclip.methods.options import restored
 from refclip.nn import Linear
 from refclip.text import Text
 from refclip.vit import Vision
@@ -84,12 +85,12 @@ def load(clip: CLIP, path: str | os.PathLike[str]) -> Fitted:
     WeightsError
         No such file, not of CLIP-ADA, learned behind another model, or it does not fit its own options.
     """
-    from refclip.methods.clip_ada_options import restored, settled  # which take `Fitted` from here
+    from refclip.methods.clip_ada_options import Options, settled  # which take `Fitted` from here
 
     tensors, about = saved.read(path)
     saved.check_model(clip, about, "clip-ada", str(path))
     try:
-        o = settled(clip, restored(about["options"]))
+        o = settled(clip, restored(Options(), about["options"]))
         like = begin(clip, o, 0, about["training"]["tune"])  # whose shapes it must have
         curve = [float(x) for x in about.pop("curve", ())]
     except (AttributeError, KeyError, TypeError, ValueError) as error:

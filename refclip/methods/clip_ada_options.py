@@ -8,10 +8,11 @@ A model learned with other choices of the first kind, `Options`, is another mode
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from refclip.clip import CLIP
 from refclip.methods.clip_ada_learned import Fitted
+from refclip.methods.options import check, side_of
 from refclip.methods.patches import layers_of
 from refclip.prediction import Difference
 
@@ -23,8 +24,8 @@ class Options(NamedTuple):
 
     Attributes
     ----------
-    learned : path or Fitted
-        From `refclip train clip-ada` or `clip_ada_fit.fit`. Needed.
+    learned : path or Fitted, optional
+        From `refclip train clip-ada` or `clip_ada_fit.fit`. [what is shipped, for refclip-mini]
     template : str, optional
         Equation 1; {} is the place of [CLS] and of the learned vectors.
         ["a photo of a {} with defects for anomaly detection"]
@@ -130,11 +131,6 @@ DIFFERENCES = tuple(
 )  # fmt: skip
 
 
-def first_of(*options: Options) -> Options:
-    """Of each option the first value that is not None."""
-    return Options(*(next((x for x in some if x is not None), None) for some in zip(*options, strict=True)))
-
-
 def settled(clip: CLIP, o: Options) -> Options:
     """The options with what depends on the model chosen for it.
 
@@ -143,12 +139,8 @@ def settled(clip: CLIP, o: Options) -> Options:
     ValueError
         One has no such value.
     """
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
-    v, size = clip.vision, o.size or clip.vision.image_size
-    if size < v.patch_size or size % v.patch_size:
-        raise ValueError(f"size={size}: expected a multiple of the patch, {v.patch_size}")
+    check(o, CHOICES)
+    size = side_of(clip, o.size)
     if (o.template or "").count("{}") != 1:
         raise ValueError(f"template={o.template!r}: expected a text with one {{}}, the place of what is learned")
     if not o.words and (o.context or 0) < 1:
@@ -161,8 +153,3 @@ def settled(clip: CLIP, o: Options) -> Options:
         raise ValueError(f"top={o.top!r}: expected a fraction of the pixels, above 0")
     layer = layers_of(clip, None if o.layer is None else (o.layer,), MIDDLE)[0]
     return o._replace(size=size, layer=layer)
-
-
-def restored(stored: dict[str, Any]) -> Options:
-    """Options as a file keeps them."""
-    return Options(**{key: value for key, value in stored.items() if key in Options._fields})

@@ -1,11 +1,14 @@
 """What each method needs beside the image, and a set scored with it, batch by batch.
 
-    nothing        clip, clip-ac, winclip, maskclip, anoclip, anovl    each image by itself
+    nothing        clip, clip-ac, winclip, maskclip, anoclip, anovl,    each image by itself
+                   anomalyclip, coop, clip-ada
+    either         vand                                                 the same, or K normal images of the same kind
     references     winclip+, patchcore                                  K normal images of the same kind
     partners       dual-image, dual-image+                              references, or else other images of the set
     set            musc                                                 all images at once, unlabeled
 
-The last two hold the features of a whole set; the first two those of one batch, however large the set is.
+The last two hold the features of a whole set, as does vand where the option image_fusion brings scores of a set to one
+range; the others those of one batch, however large the set is.
 """
 
 from __future__ import annotations
@@ -15,20 +18,20 @@ from types import ModuleType
 from typing import Any
 
 from refclip.backend import to_numpy, xp_of
-from refclip.methods import dual_image, dual_image_plus, musc, patchcore, winclip_plus
+from refclip.methods import dual_image, dual_image_plus, musc, patchcore, vand, winclip_plus
 from refclip.methods.features import count, join, piece
 from refclip.prediction import Prediction
 
 REFERENCES = (winclip_plus, patchcore)
+EITHER = (vand,)
 PARTNERS = (dual_image, dual_image_plus)
 SET = (musc,)
 
 
 def needs(module: ModuleType) -> str:
-    """What a method's module needs: "nothing", "references", "partners" or "set"."""
-    if module in REFERENCES:
-        return "references"
-    return "partners" if module in PARTNERS else "set" if module in SET else "nothing"
+    """What a method's module needs: "nothing", "either" (references, or nothing), "references", "partners" or "set"."""
+    kinds = {"references": REFERENCES, "either": EITHER, "partners": PARTNERS, "set": SET}
+    return next((kind for kind, modules in kinds.items() if module in modules), "nothing")
 
 
 def check(method: str, module: ModuleType, options: Any, *, references: bool, how: str) -> None:
@@ -68,6 +71,8 @@ def draws(module: ModuleType, options: Any, *, references: bool) -> bool:
 def judged_together(module: ModuleType, options: Any, *, references: bool) -> bool:
     """Whether all images of a set must be encoded before the first can be scored."""
     need = needs(module)
+    if need == "either":
+        return references and options.image_fusion == "set"
     return need == "set" or (need == "partners" and not references and options.references != 0)
 
 
@@ -113,8 +118,8 @@ def score_batches(
         No references where a method needs them; a set of one image where it needs more; features that do not belong
         together, or lack what the options need.
     """
+    context = None if references is None else remembered(module, state, references)
     if not judged_together(module, state.options, references=references is not None):
-        context = None if references is None else remembered(module, state, references)
         for i, features in enumerate(batches):
             if wanted(i):
                 yield i, (module.score(state, features) if context is None else module.score(state, features, context))
@@ -126,8 +131,8 @@ def score_batches(
         return
     whole = join(parts)
     del parts  # they would hold everything a second time
-    if needs(module) == "set":
-        answer: Prediction = module.score(state, whole)
+    if needs(module) != "partners":
+        answer: Prediction = module.score(state, whole) if context is None else module.score(state, whole, context)
         for i, (n, z) in enumerate(zip(sizes, ends, strict=True)):
             if wanted(i):
                 yield i, Prediction(answer.score[z - n : z], answer.map[z - n : z], answer.geometry[z - n : z])

@@ -60,8 +60,8 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     clip : CLIP
     name : str, optional
         The object; None says "object".
-    learned : path or Fitted
-        From `refclip train coop` or `coop_fit.fit`.
+    learned : path or Fitted, optional
+        From `refclip train coop` or `coop_fit.fit`; what is shipped, for refclip-mini.
     **options
         See `anomalyclip.Options`; its defaults in brackets are AnomalyCLIP's, ours are `DEFAULTS` and the last layer.
 

@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 from refclip.clip import CLIP
 from refclip.methods.anomalyclip_fit import fit_prompts
 from refclip.methods.anomalyclip_learned import Fitted, save
-from refclip.methods.anomalyclip_options import Options, first_of, settled
+from refclip.methods.anomalyclip_options import Options, settled
 from refclip.methods.anomalyclip_prompts import Design
 from refclip.methods.anomalyclip_prompts import settled as settled_design
 from refclip.methods.coop import DESIGN, defaults
+from refclip.methods.masks import sample_of
+from refclip.methods.options import first_of
 from refclip.optim import cosine_rate, sgd, sgd_state
 from refclip.samples import Loaded, Sample
 from refclip.training import steps_per_epoch
@@ -83,10 +85,10 @@ def fit(
         raise ValueError(f"terms={t.terms!r}: CoOp has none but 'global'")
     d = settled_design(clip, DESIGN if design is None else design)
     o = settled(clip, first_of(Options(**options), defaults(clip)))
-    used = [one for one in samples if _label(one) is not None]
+    used = [one for one in samples if sample_of(one).label is not None]
     if len(used) < len(samples):
         note(f"{len(samples) - len(used)} images without a label are left out")
-    if {0, 1} - {_label(one) for one in used}:
+    if {0, 1} - {sample_of(one).label for one in used}:
         raise ValueError(f"{len(used)} images with a label: expected normal and anomalous ones, to tell them apart")
     each = steps_per_epoch(len(used), t.batch)
     return fit_prompts(
@@ -97,7 +99,3 @@ def fit(
             step // each, max(t.epochs, 1), t.rate, warmup=t.warmup, warmup_rate=t.warmup_rate
         ),
     )  # fmt: skip
-
-
-def _label(one: Sample | Loaded) -> int | None:
-    return one.sample.label if isinstance(one, Loaded) else one.label

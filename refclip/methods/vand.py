@@ -28,9 +28,11 @@ from refclip.backend import Array, to_numpy, xp_of
 from refclip.clip import CLIP
 from refclip.frozen import OWN, encode
 from refclip.methods.clip_ac import named_states, named_templates
+from refclip.methods.learned import given_or_shipped, source_of
+from refclip.methods.options import first_of
 from refclip.methods.patches import in_single
 from refclip.methods.vand_learned import Fitted, Learned, check, load
-from refclip.methods.vand_options import CHOICES, DEFAULTS, DIFFERENCES, Options, first_of, recipe_of, restored, settled
+from refclip.methods.vand_options import CHOICES, DEFAULTS, DIFFERENCES, Options, recipe_of, restored, settled
 from refclip.nn import Linear, linear, normalize, softmax
 from refclip.prediction import Prediction
 from refclip.preprocess import Geometry
@@ -68,7 +70,8 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     clip : CLIP
     name : str, optional
         The object; None says "object".
-    learned : path or Fitted
+    learned : path or Fitted, optional
+        What is shipped, for refclip-mini.
     **options
         See `Options`.
 
@@ -79,9 +82,8 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     WeightsError
         What was learned does not fit the model.
     """
-    if learned is None:
-        raise ValueError("vand needs its projections: learned=FILE, which `refclip train vand DATA --out FILE` writes")
-    fitted = learned if isinstance(learned, Fitted) else load(clip, learned)
+    given = given_or_shipped("vand", clip, learned)
+    fitted = given if isinstance(given, Fitted) else load(clip, given)
     check(clip, fitted.learned)
     stored = restored(fitted.about.get("options", {}))
     o = settled(clip, first_of(Options(**options), stored, Options(layers=tuple(fitted.learned.projections)), DEFAULTS))
@@ -89,9 +91,8 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
         raise ValueError(
             f"layers {o.layers}: projections were learned for {tuple(fitted.learned.projections)}, not {missing}"
         )
-    told = "given" if isinstance(learned, Fitted) else str(learned)
     tau = temperature_of(clip, o.temperature or 0.0)
-    return State(clip, text_of(clip, name, o), tau, fitted.learned, o._replace(learned=told))
+    return State(clip, text_of(clip, name, o), tau, fitted.learned, o._replace(learned=source_of(learned)))
 
 
 def text_of(clip: CLIP, name: str | None, o: Options) -> Array:

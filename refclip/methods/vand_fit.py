@@ -20,14 +20,15 @@ from refclip.clip import CLIP
 from refclip.features_cache import keep_features, rows
 from refclip.fingerprint import of_images
 from refclip.frozen import OWN
+from refclip.methods.masks import packed_masks, sample_of, usable
+from refclip.methods.options import first_of
 from refclip.methods.patches import in_single
 from refclip.methods.vand import pixel_probabilities, text_of
 from refclip.methods.vand_learned import Fitted, Learned, save
-from refclip.methods.vand_options import DEFAULTS, Options, first_of, recipe_of, settled
+from refclip.methods.vand_options import DEFAULTS, Options, recipe_of, settled
 from refclip.nn import Linear
 from refclip.optim import adam, adam_state
-from refclip.preprocess import Geometry, to_model
-from refclip.samples import Loaded, Sample, load
+from refclip.samples import Loaded, Sample
 from refclip.training import batch_of, learn, means_of_epochs, steps_per_epoch
 from refclip.zeroshot import temperature_of
 
@@ -123,7 +124,7 @@ def fit(
     kept = keep_features(clip, used, recipe_of(o, layers), features, tell=note, done=encoded)
     geometry = rows(kept._replace(patches={}), range(len(used)), clip.vision.proj).geometry
     masks = packed_masks(used, geometry, t.mask_share)
-    names = [_sample(one).category for one in used]
+    names = [sample_of(one).category for one in used]
     texts = {name: text_of(clip, name, o) for name in dict.fromkeys(names)}  # [2, e] each
     like, tau = clip.vision.proj, temperature_of(clip, o.temperature or 0.0)
 
@@ -184,49 +185,3 @@ def loss_of(learned: Learned, batch: Batch, o: Options, t: Training, tau: float)
         if "dice" in t.terms:
             total = total + losses.dice(p[:, 1], batch.mask, form=t.dice)
     return total
-
-
-def usable(samples: Sequence[Sample | Loaded], note: Callable[[str], None]) -> list[Sample | Loaded]:
-    """Those whose every pixel is known to be normal or not.
-
-    Raises
-    ------
-    ValueError
-        There are none, or all are normal.
-    """
-    known = [one for one in samples if _sample(one).label == 0 or _has_mask(one)]
-    if len(known) < len(samples):
-        note(f"{len(samples) - len(known)} images without a mask are left out")
-    if not any(_has_mask(one) for one in known):
-        raise ValueError(f"{len(known)} images and no mask of a defect among them: expected some to learn from")
-    return known
-
-
-def packed_masks(
-    samples: Sequence[Sample | Loaded], geometry: Sequence[Geometry], share: float
-) -> Callable[[Sequence[int]], Array]:
-    """Masks at the input's resolution, a bit a pixel: index -> float32 [b, H, W]."""
-    found = []
-    for one, place in zip(samples, geometry, strict=True):
-        mask = one.mask if isinstance(one, Loaded) else load(one)[1]
-        found.append(None if mask is None or not mask.any() else to_model(mask, place, "box") >= share)
-    host = xp_of(next(x for x in found if x is not None))
-    bits = [None if x is None else host.packbits(x, axis=1) for x in found]
-    height, width = geometry[0].size
-
-    def of(index: Sequence[int]) -> Array:
-        out = host.zeros((len(index), height, width), dtype=host.float32)
-        for row, i in zip(out, index, strict=True):
-            if bits[i] is not None:
-                row[:] = host.unpackbits(bits[i], axis=1, count=width)
-        return out
-
-    return of
-
-
-def _sample(one: Sample | Loaded) -> Sample:
-    return one.sample if isinstance(one, Loaded) else one
-
-
-def _has_mask(one: Sample | Loaded) -> bool:
-    return _sample(one).label != 0 and (one.mask is not None)

@@ -9,6 +9,7 @@ from refclip import saved
 from refclip.backend import xp_of
 from refclip.checkpoint import WeightsError
 from refclip.clip import CLIP
+from refclip.methods.options import first_of
 from refclip.nn import Linear
 
 
@@ -55,7 +56,7 @@ def load(clip: CLIP, path: str | os.PathLike[str]) -> Fitted:
     WeightsError
         No such file, not of VAND, or learned behind another model.
     """
-    from refclip.methods.vand_options import DEFAULTS, first_of, restored, settled  # which take `Fitted` from here
+    from refclip.methods.vand_options import DEFAULTS, restored, settled  # which take `Fitted` from here
 
     tensors, about = saved.read(path)
     saved.check_model(clip, about, "vand", str(path))

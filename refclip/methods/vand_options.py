@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from refclip.clip import CLIP
 from refclip.frozen import Recipe
+from refclip.methods import options
 from refclip.methods.patches import layers_of
 from refclip.methods.vand_learned import Fitted
 from refclip.prediction import Difference
 from refclip.prompts import States
 
 FRACTIONS = (1 / 4, 1 / 2, 3 / 4, 1)  # blocks 6, 12, 18, 24 of ViT-L's 24
-PAPER = (24, 14, 518)  # a grid of 24 x 24 patches of 14 pixels, ViT-L-14-336's, is fed 518
 
 
 class Options(NamedTuple):
@@ -21,8 +21,8 @@ class Options(NamedTuple):
 
     Attributes
     ----------
-    learned : path or Fitted
-        From `refclip train vand` or `vand_fit.fit`. Needed.
+    learned : path or Fitted, optional
+        From `refclip train vand` or `vand_fit.fit`. [what is shipped, for refclip-mini]
     layers : tuple of int, optional
         Blocks, counted from 1, with a projection each. [6, 12, 18, 24 of 24]
     memory_layers : tuple of int, optional
@@ -101,11 +101,6 @@ DIFFERENCES = tuple(
 )  # fmt: skip
 
 
-def first_of(*options: Options) -> Options:
-    """Of each option the first value that is not None."""
-    return Options(*(next((x for x in some if x is not None), None) for some in zip(*options, strict=True)))
-
-
 def settled(clip: CLIP, o: Options) -> Options:
     """The options with what depends on the model chosen for it.
 
@@ -114,13 +109,8 @@ def settled(clip: CLIP, o: Options) -> Options:
     ValueError
         One has no such value.
     """
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
-    p, (grid, patch, side) = clip.vision.patch_size, PAPER
-    size = o.size or (side if (clip.vision.grid, p) == (grid, patch) else clip.vision.image_size)
-    if size < p or size % p:
-        raise ValueError(f"size={size}: expected a multiple of the patch, {p}")
+    options.check(o, CHOICES)
+    size = options.side_of(clip, o.size, enlarged=True)
     layers, memory = (layers_of(clip, some, FRACTIONS) for some in (o.layers, o.memory_layers))
     return o._replace(size=size, layers=layers, memory_layers=memory)
 
@@ -133,8 +123,6 @@ def recipe_of(o: Options, layers: Iterable[int]) -> Recipe:
 
 def restored(stored: dict[str, Any]) -> Options:
     """Options as a file keeps them, with the tuples and the states that JSON made lists and objects of."""
-    found: dict[str, Any] = {key: x for key, x in stored.items() if key in Options._fields}
-    found |= {key: tuple(x) for key, x in found.items() if isinstance(x, list)}
-    if isinstance(states := found.get("states"), dict):
-        found["states"] = States(*(tuple(states[key]) for key in States._fields))
-    return Options(**found)
+    o = options.restored(Options(), stored)
+    words: Any = o.states
+    return o._replace(states=States(*(tuple(words[k]) for k in States._fields))) if isinstance(words, dict) else o

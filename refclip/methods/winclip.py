@@ -20,6 +20,7 @@ from refclip.backend import Array, xp_of
 from refclip.clip import CLIP, encode_image, encode_tokens, encode_windows
 from refclip.methods.clip_ac import named_states, named_templates
 from refclip.methods.images import pixels_of
+from refclip.methods.options import check
 from refclip.methods.views import encode_crops, encode_tiles
 from refclip.prediction import Difference, Prediction, predict
 from refclip.preprocess import Geometry
@@ -162,9 +163,7 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         An option has no such value; the message lists those it has.
     """
     o = Options(**options)
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
+    check(o, CHOICES)
     if o.one_class and o.image_score == "map-max":
         raise ValueError(
             "image_score='map-max' reads the two-class map; one_class=True needs image_score='class-token'"

@@ -17,6 +17,7 @@ from refclip.resample import resize
 from refclip.transformer import Dual
 from refclip.vit import sliding_windows
 from tests import randomclip
+from tests.test_detector import needed
 from tests.test_device import DETECTORS, TEXTS, leaves
 from tests.test_winclip import EXACT, NAME, SINGLE, named, pictures
 
@@ -169,8 +170,11 @@ def test_towers_in_float32(mini, mini_there, mini_exact, cupy):
 
 
 @pytest.mark.parametrize("method", refclip.METHODS)
-def test_detectors_in_float32(mini, mini_there, mini_exact, method):
-    out, host, exact = (refclip.detector(method, clip, "bottle")(pictures()) for clip in (mini_there, mini, mini_exact))
+def test_detectors_in_float32(mini, mini_there, mini_exact, learned, method):
+    options = needed(method, pictures()) | learned(method, mini)
+    out, host, exact = (
+        refclip.detector(method, clip, "bottle", **options)(pictures()) for clip in (mini_there, mini, mini_exact)
+    )
     assert_as_near(out.map, host.map, exact.map)
     np.testing.assert_allclose(out.score, exact.score, **SINGLE)  # three numbers are too few for such a ratio
 
@@ -211,7 +215,7 @@ def test_inputs_are_never_changed(device, cupy, pixels):
     np.testing.assert_array_equal(x.get(), pixels)
 
 
-def test_memory_is_given_back(small_folder, cupy):
+def test_memory_is_given_back(small_folder, cupy, learned):
     """Nothing of a model, its features or its results stays behind: no cache holds on to a GPU's memory."""
     pool = cupy.get_default_memory_pool()
 
@@ -219,8 +223,9 @@ def test_memory_is_given_back(small_folder, cupy):
         clip = refclip.load(small_folder, device="cuda")
         held = pool.used_bytes()
         for method in refclip.METHODS:
+            options = needed(method, pictures()) | learned(method, clip)
             for _ in range(3):
-                refclip.detector(method, clip, NAME)(pictures())
+                refclip.detector(method, clip, NAME, **options)(pictures())
         gc.collect()
         return held, pool.used_bytes()
 

@@ -21,6 +21,22 @@ MISTAKES = {
         ("heads, variant=variant)", 'heads, variant="q-k")'),
         ("depth * 5 / 24", "depth * 6 / 24"),  # the 6th, counted from 1
     ],
+    "04_winclip": [
+        ("range(gh - k + 1)", "range(gh - k)"),  # the last row of windows forgotten
+        ("1 / np.mean(1 / np.maximum(scores, 1e-30))", "1 / np.mean(1 / (scores + 0.01))"),  # a floor that moves all
+        ("return count / total", "return total / count"),  # the mean of one over each, not turned back
+        (">= threshold:", "> threshold + 0.1:"),
+        (".max(axis=1)) / 2", ".mean(axis=1)) / 2"),  # the mean reference, not the nearest
+        ("together.max()", "together.mean()"),
+    ],
+    "05_gradients_by_hand": [
+        ("(g.T @ x).ravel()", "(x.T @ g).ravel()"),  # the weight's transpose
+        ("(g * y).sum(axis=-1, keepdims=True)", "g.sum(axis=-1, keepdims=True)"),
+        ("phi(x) + x *", "phi(x) +"),  # the density without its factor
+        ("/ (2 * h)", "/ h"),
+        ("if n == 1), keepdims=True)", "if n == 1), keepdims=True) / g.size"),  # a mean, not a sum
+        ("np.add.at(found, slots, g)", "found[slots] += g"),  # a slot that comes twice counts once
+    ],
     "09_metrics": [
         (" + 0.5 * (abnormal == normal)", ""),  # equal scores lose
         ("(np.diff(recall, prepend=0) * precision).sum()", "np.trapezoid(precision, recall)"),

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 import refclip
 from refclip.features_cache import geometries, keep_features, rows
 from refclip.methods.anomalyclip_fit import Training, fit
-from refclip.methods.anomalyclip_options import DEFAULTS, Options, first_of, recipe_of, settled
+from refclip.methods.anomalyclip_options import DEFAULTS, Options, recipe_of, settled
 from refclip.methods.anomalyclip_prompts import Design, begin
 from refclip.methods.anomalyclip_prompts import settled as settled_design
-from refclip.methods.vand_fit import packed_masks
+from refclip.methods.masks import packed_masks
+from refclip.methods.options import first_of
 from refclip.preprocess import preprocess
 from refclip.training import batch_of
 from refclip.tree import leaves

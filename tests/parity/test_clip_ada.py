@@ -11,8 +11,9 @@ import torch.nn.functional as F
 import refclip
 from refclip import saved
 from refclip.methods.clip_ada_learned import begin
-from refclip.methods.clip_ada_options import DEFAULTS, Options, first_of, settled
+from refclip.methods.clip_ada_options import DEFAULTS, Options, settled
 from refclip.methods.clip_ada_refine import loss_of
+from refclip.methods.options import first_of
 from refclip.tokenizer import tokenize
 from refclip.tree import value_and_gradient
 from tests import randomclip

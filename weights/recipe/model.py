@@ -36,7 +36,7 @@ PROBED = 2 * (PATCH // CELL) ** 2 + len(KINDS)
 # Products of the blocks in bfloat16 where the processor has instructions for it (twice the speed); float32 elsewhere,
 # where they would be emulated (a tenth of the speed)
 HALF = torch.cpu._is_avx512_bf16_supported()
-CONTRAST = 0.5  # weight of the contrast with captions; each kind of view weighs 1
+CONTRAST = 1.0  # weight of the contrast with captions, beside 1 for each kind of view
 
 
 def build(seed: int) -> CLIP:

@@ -18,7 +18,7 @@ from refclip.tokenizer import decode, tokenize
 
 IMAGE, PATCH = 120, 8
 GRID = IMAGE // PATCH
-WINDOWS = {2: 4, 3: 6, 6: 1}  # side in patches: how many of one picture
+WINDOWS = {2: 12, 3: 12, 6: 2}  # side in patches: how many of one picture
 PART = 10  # side of the part of the grid that stands for the whole most of the time
 CELL = 2  # side in pixels of what the probe is asked about, 16 to a patch
 KINDS = tuple(defects.DEFECTS)
@@ -28,8 +28,9 @@ PROMPTS = 2  # prompts that are averaged into one prototype, a small stand-in fo
 # two nothing is asked of it, because nobody could tell
 LEAST_DAMAGED = {2: 0.06, 3: 0.04, 6: 0.015, PART: 0.006, GRID: 0.003}
 MOST_FLAWLESS = 2
-PLAIN_AREA, PLAIN_CHANGE = 0.02, 0.18  # of a picture, and of the range of a channel: what training begins with
+PLAIN_AREA, PLAIN_CHANGE = 0.012, 0.16  # of a picture, and of the range of a channel: what training begins with
 SMALL = 0.01  # of a picture: smaller defects teach slowly, and most are left out
+TRIES = 6  # defects drawn on one scene before another is drawn, which takes longer
 
 
 class Batch(NamedTuple):
@@ -104,20 +105,13 @@ class Picture(NamedTuple):
 
 def pair(rng: np.random.Generator, pictures: scenes.Pictures, *, plain: bool = False) -> tuple[Picture, Picture]:
     """Draw one thing twice, flawless and damaged, each photographed anew; `plain`: so that nobody overlooks it."""
-    while True:
+    damage = None
+    while damage is None:
         # A third are drawn larger than the picture: close-ups, of which a defect may lie outside
         size = IMAGE if rng.random() < 0.65 else int(rng.integers(IMAGE + 8, 181))
         shot = scenes.draw(rng, pictures, size)
         scene = defects.Scene(shot.image, shot.inside, shot.ground, shot.other)
-        damage = defects.draw(rng, scene)
-        if damage is None:
-            continue
-        if plain:
-            change = np.abs(damage.image - shot.image).max(-1)[damage.mask].mean()
-            if damage.mask.sum() >= PLAIN_AREA * IMAGE**2 and change >= PLAIN_CHANGE:
-                break
-        elif damage.mask.sum() >= SMALL * IMAGE**2 or rng.random() < 0.4:
-            break
+        damage = _damage(rng, scene, plain)
     image, mask, kinds = damage.image, damage.mask, (damage.kind,)
     if rng.random() < 0.2 and (more := defects.draw(rng, scene._replace(image=image))) is not None:
         image, mask, kinds = more.image, mask | more.mask, (*kinds, more.kind)
@@ -132,6 +126,21 @@ def pair(rng: np.random.Generator, pictures: scenes.Pictures, *, plain: bool = F
         fine = _means(where[frame], IMAGE // CELL)
         copies.append(Picture(camera.shoot(rng, pixels[frame], grey=grey), cover, fine, thing, name, what))
     return copies[0], copies[1]
+
+
+def _damage(rng: np.random.Generator, scene: defects.Scene, plain: bool) -> defects.Damage | None:
+    for _ in range(TRIES):
+        found = defects.draw(rng, scene)
+        if found is None:
+            return None  # `draw` has tried for long enough
+        area = found.mask.sum()
+        if plain:
+            change = np.abs(found.image - scene.image).max(-1)[found.mask].mean()
+            if area >= PLAIN_AREA * IMAGE**2 and change >= PLAIN_CHANGE:
+                return found
+        elif area >= SMALL * IMAGE**2 or rng.random() < 0.4:
+            return found
+    return None
 
 
 def again(rng: np.random.Generator, batch: Batch) -> Batch:

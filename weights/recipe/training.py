@@ -31,17 +31,18 @@ from recipe import model as towers
 from recipe import pairs, scenes
 from recipe.muon import Muon
 
-STEPS = 5500
+STEPS = 7500
 PAIRS = 32  # in a batch
 PEAK = {"muon": 3e-3, "adam": 1.5e-3}  # learning rates
 WARM_UP = 30  # steps
-DECAY = 0.3  # last part of the training, in which the rates fall to nothing
-WHOLE = 0.3  # last part of the training, which sees the whole grid
+DECAY = 0.45  # last part of the training, in which the rates fall to nothing
+WHOLE = 0.25  # last part of the training, which sees the whole grid
 SHELF, TURNS = 128, 4  # batches that are kept in memory, and how often each is used
-PLAIN = 0.4  # first part of the training, in which some defects are plain
+PLAIN = 0.9, 0.3  # part of the defects that are plain, at the beginning and at the end of the training
 AVERAGE = 0.998  # the weights that are exported are averaged over the last few hundred steps
 WHITENED = 8  # batches that the first patch embedding is computed from
 CHECKPOINT = 5 * 60  # seconds
+BEFORE_DECAY = "before-decay"  # the checkpoint that is kept from the moment when the rates begin to fall
 
 _console = Console(highlight=False)
 
@@ -118,6 +119,7 @@ def train(
         _console.print(f"going on from step {step}, {spent / 60:.0f} minutes in")
     start, saved = time.monotonic(), time.monotonic()
     smooth: dict[str, float] = {}
+    decays = (out / f"{BEFORE_DECAY}.safetensors").exists()
     for batch in _batches(data, seed, step, workers=workers, count=count, steps=steps):
         now = time.monotonic()
         passed = spent + now - start
@@ -128,6 +130,9 @@ def train(
             saved = now
         if part >= 1 or stopped:
             return part >= 1
+        if part > 1 - DECAY and not decays:  # a longer training can go on from here; from the end, it could not
+            decays = True
+            save(run, out, step=step, spent=passed, seed=seed, finished=False, file=BEFORE_DECAY)
         terms = _step(run, batch, step, part)
         for key, value in terms.items():
             smooth[key] = value if step == 0 or key not in smooth else 0.97 * smooth[key] + 0.03 * value
@@ -199,8 +204,9 @@ def _place(step: int) -> tuple[int, int, int]:
 
 
 def _plain(part: float) -> float:
-    """How many of the defects are plain ones: nearly all in the beginning, none from PLAIN of the training on."""
-    return max(0.0, 0.9 * (1 - part / PLAIN))
+    """How many of the defects are plain ones: nearly all in the beginning, fewer and fewer of them later."""
+    first, last = PLAIN
+    return first + (last - first) * min(1.0, part)
 
 
 _pictures: scenes.Pictures | None = None  # of a rendering process: read once, not once a batch
@@ -218,7 +224,9 @@ def _render(seed: int, number: int, count: int, plain: float) -> pairs.Batch:
     return pairs.batch(np.random.default_rng([seed, number]), _pictures, count, plain=plain)
 
 
-def save(run: Run, out: Path, *, step: int, spent: float, seed: int, finished: bool) -> None:
+def save(
+    run: Run, out: Path, *, step: int, spent: float, seed: int, finished: bool, file: str = "checkpoint"
+) -> None:
     """Write the checkpoint under a temporary name, then rename: a kill leaves the one before."""
     tensors: dict[str, Tensor] = {}
     for name, part in (("model", run.model), ("average", run.average), ("probe", run.probe)):
@@ -227,9 +235,9 @@ def save(run: Run, out: Path, *, step: int, spent: float, seed: int, finished: b
         for j, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser/{i}/{j}/{key}": value.contiguous() for key, value in state.items()}
     about = {"step": str(step), "spent": repr(spent), "seed": str(seed), "finished": str(finished)}
-    temporary = out / "checkpoint.tmp"
+    temporary = out / f"{file}.tmp"
     save_file(tensors, temporary, metadata=about)
-    temporary.replace(out / "checkpoint.safetensors")
+    temporary.replace(out / f"{file}.safetensors")
 
 
 def resume(run: Run, out: Path, seed: int) -> tuple[int, float]:
