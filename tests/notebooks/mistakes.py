@@ -1,6 +1,14 @@
 """One plausible mistake for each exercise: what to replace in its solution, and by what."""
 
 MISTAKES = {
+    "00_the_whole_idea": [
+        ("np.exp(cosines / temperature)", "np.exp(cosines * temperature)"),
+        ("return mean / np.linalg.norm(mean)", "return mean"),
+        (
+            "p.reshape(side, side).repeat(patch, axis=0).repeat(patch, axis=1)",
+            "np.tile(p.reshape(side, side), (patch, patch))",
+        ),
+    ],
     "01_clip_from_scratch": [
         ("x.transpose(0, 2, 4, 1, 3, 5)", "x.transpose(0, 2, 4, 3, 5, 1)"),  # colours last
         ("x.var(axis=-1, keepdims=True)", "x.var(axis=-1, keepdims=True, ddof=1)"),  # torch's variance
@@ -37,6 +45,40 @@ MISTAKES = {
         ("if n == 1), keepdims=True)", "if n == 1), keepdims=True) / g.size"),  # a mean, not a sum
         ("np.add.at(found, slots, g)", "found[slots] += g"),  # a slot that comes twice counts once
     ],
+    "06_anomalyclip": [
+        ("x[:, 1 + m :]", "x[:, m:]"),  # the start forgotten
+        ("(cosine[..., 0] - cosine[..., 1]) / tau", "(cosine[..., 1] - cosine[..., 0]) / tau"),  # p(normal)
+        ("np.where(mask > 0, p[:, 1], p[:, 0])", "p[:, 1]"),  # p(abnormal) of every pixel
+        (
+            "return float(1 - ratio.mean())",
+            "return float(1 - (2 * (x * t).sum() + 1) / (x.sum() + t.sum() + 1))",  # the batch as one picture
+        ),
+        ("losses.dice(p[:, 0], 1 - mask)", "losses.dice(p[:, 0], mask)"),
+    ],
+    "07_clip_ada": [
+        ("(1 - beta) * texture + beta * image", "beta * texture + (1 - beta) * image"),
+        (".mean(axis=(1, 3))", ".any(axis=(1, 3)).astype(float)"),
+        ("np.maximum(z, 0)", "z"),
+        (
+            'resize(s, x.shape[2:], "bilinear")[:, None]',
+            "s.repeat(x.shape[2] // s.shape[1], 1).repeat(x.shape[3] // s.shape[2], 2)[:, None]",  # blocks
+        ),
+        ("flat[:, -count:].mean(axis=1)", "flat[:, -count]"),  # the lowest of the highest
+    ],
+    "08_dual_image_clip": [
+        ("np.concatenate(references)", "references[0]"),  # the first reference alone
+        (
+            "cosines.max(axis=1) - cosines[:, ~damaged].max(axis=1)",
+            "cosines[:, ~damaged].max(axis=1) - cosines.max(axis=1)",
+        ),  # the sign of a distance
+        (
+            "of_visual * visual.max(axis=1) + of_language * language.max(axis=1)",
+            "(of_visual * visual + of_language * language).max(axis=1)",
+        ),  # one maximum of the sum
+        ("(mask > 0).sum()", "len(mask)"),  # all patches in place of S_a
+        ("(direction - along[:, None] * u)", "direction"),  # the length of z taken for a constant
+        ("-(-length // tile)", "length // tile"),  # rounded down
+    ],
     "09_metrics": [
         (" + 0.5 * (abnormal == normal)", ""),  # equal scores lose
         ("(np.diff(recall, prepend=0) * precision).sum()", "np.trapezoid(precision, recall)"),
@@ -50,5 +92,12 @@ MISTAKES = {
         ("q[some] @ k.T", "q[some] @ k[some].T"),  # keys cut, too
         (".astype(x.dtype)[:, None]", "[:, None]"),  # float64
         ("(1 / speedup - 1 / threads) / (1 - 1 / threads)", "1 / speedup - 1 / threads"),
+    ],
+    "11_your_own_images": [
+        ("alpha * (len(scores) + 1)", "alpha * len(scores)"),
+        ("range(k))", "range(k + 1))"),  # one term too many
+        ("math.log(1 - confidence) / math.log(1 - rate)", "math.log(confidence) / math.log(1 - rate)"),
+        ("d[every, every] = np.inf", "d[every, every] = 0"),  # each beside itself
+        ("(1 - rare) * false", "false"),
     ],
 }
