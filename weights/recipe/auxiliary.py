@@ -39,7 +39,10 @@ def auxiliary(count: int, seed: int = 0) -> list[Loaded]:
                 damage = None
         grey = bool(rng.random() < 0.15)
         nothing = np.zeros_like(damage.mask)
-        for label, kind, pixels, mask in ((0, "good", shot.image, nothing), (1, damage.kind, damage.image, damage.mask)):
+        for label, kind, pixels, mask in (
+            (0, "good", shot.image, nothing),
+            (1, damage.kind, damage.image, damage.mask),
+        ):
             path = Path(shot.name, kind, f"{i:04d}.png")  # there is no such file; messages name a sample by it
             sample = Sample(path, label, None, shot.name, kind, "test")
             out.append(Loaded(sample, camera.shoot(rng, pixels, grey=grey), mask))

@@ -65,8 +65,18 @@ DEFECTS: dict[str, Callable[[Rng, Scene], Damaged]] = {
 }
 
 # How often; 1 unless named. The broad families teach most, the narrow or synthetic-looking ones least.
-_OFTEN = {"scratch": 3, "crack": 2.5, "cut": 1.5, "hole": 1.5, "stain": 1.5, "splash": 1.5, "missing": 2,
-          "contamination": 1.5, "dent": 1.5, "texture": 1.5}
+_OFTEN = {
+    "scratch": 3,
+    "crack": 2.5,
+    "cut": 1.5,
+    "hole": 1.5,
+    "stain": 1.5,
+    "splash": 1.5,
+    "missing": 2,
+    "contamination": 1.5,
+    "dent": 1.5,
+    "texture": 1.5,
+}
 _SELDOM = {"mirrored": 0.3, "shifted": 0.4, "patch": 0.4, "misplaced": 0.5, "scar": 0.7, "blotch": 0.6, "gap": 0.4,
            "missing pattern": 0.5}  # fmt: skip
 WEIGHTS: dict[str, float] = {kind: {**_OFTEN, **_SELDOM}.get(kind, 1.0) for kind in DEFECTS}

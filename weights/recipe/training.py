@@ -224,9 +224,7 @@ def _render(seed: int, number: int, count: int, plain: float) -> pairs.Batch:
     return pairs.batch(np.random.default_rng([seed, number]), _pictures, count, plain=plain)
 
 
-def save(
-    run: Run, out: Path, *, step: int, spent: float, seed: int, finished: bool, file: str = "checkpoint"
-) -> None:
+def save(run: Run, out: Path, *, step: int, spent: float, seed: int, finished: bool, file: str = "checkpoint") -> None:
     """Write the checkpoint under a temporary name, then rename: a kill leaves the one before."""
     tensors: dict[str, Tensor] = {}
     for name, part in (("model", run.model), ("average", run.average), ("probe", run.probe)):
