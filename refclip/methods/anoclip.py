@@ -42,6 +42,7 @@ from refclip.methods.anoclip_adapt import adapt
 from refclip.methods.augment import VIEWS, encode_views
 from refclip.methods.clip_ac import named_states
 from refclip.methods.images import pixels_of
+from refclip.methods.options import check
 from refclip.nn import normalize
 from refclip.prediction import Difference, Prediction
 from refclip.preprocess import Geometry
@@ -186,9 +187,7 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         An option has no such value; the message says which it has.
     """
     o = Options(**options)
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
+    check(o, CHOICES)
     depth = len(clip.vision.transformer.blocks)
     if not 0 <= o.first_block < depth:
         raise ValueError(f"first_block={o.first_block}: this tower has blocks 0 to {depth - 1}")

@@ -36,6 +36,7 @@ from refclip.clip import CLIP, encode_tokens
 from refclip.methods.clip_ac import named_states, named_templates
 from refclip.methods.dual_image_settings import CHOICES, DIFFERENCES, Options, domain_templates
 from refclip.methods.images import pixels_of
+from refclip.methods.options import check
 from refclip.methods.tiles import cut_tiles, join_tiles
 from refclip.nn import normalize
 from refclip.prediction import Prediction
@@ -103,9 +104,7 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         An option has no such value; the message lists those it has.
     """
     o = Options(**options)
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
+    check(o, CHOICES)
     if o.references is not None and o.references < 0:
         raise ValueError(f"references={o.references}: expected 0, for language alone, or more")
     if o.pool < 1 or o.pool % 2 == 0:

@@ -27,6 +27,7 @@ from refclip.backend import Array
 from refclip.clip import CLIP, encode_tokens
 from refclip.methods.clip_ac import named_states, named_templates
 from refclip.methods.images import pixels_of
+from refclip.methods.options import check
 from refclip.nn import Linear, layer_norm, linear
 from refclip.prediction import Difference, Prediction, predict
 from refclip.preprocess import Geometry
@@ -116,9 +117,7 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         An option has no such value; the message lists those it has.
     """
     o = Options(**options)
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
+    check(o, CHOICES)
     prompts = compose(name, named_states(o.states), named_templates(o.templates), underscores=o.underscores)
     text = prototypes(clip, prompts, normalize_prompts=o.normalize_prompts)
     return State(clip, text, temperature_of(clip, o.temperature), o)

@@ -26,6 +26,7 @@ from refclip.backend import Array, to_numpy, xp_of
 from refclip.clip import CLIP, encode_tokens, encode_windows
 from refclip.methods import winclip
 from refclip.methods.images import pixels_of
+from refclip.methods.options import check
 from refclip.nn import layer_norm, normalize
 from refclip.prediction import Difference, Prediction, predict
 from refclip.vit import project, sliding_windows
@@ -130,9 +131,7 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         An option has no such value; the message lists those it has.
     """
     o = Options(**options)
-    for key, allowed in CHOICES.items():
-        if getattr(o, key) not in allowed:
-            raise ValueError(f"{key}={getattr(o, key)!r}: expected one of {', '.join(map(repr, allowed))}")
+    check(o, CHOICES)
     side = min(clip.preprocess.size) // clip.vision.patch_size
     for memory in memory_names(o):
         if SIDES.get(memory, 1) > side:
