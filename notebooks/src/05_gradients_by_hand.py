@@ -176,6 +176,18 @@ def my_softmax(g, y):
     return y * (g - (g * y).sum(axis=-1, keepdims=True))
 
 
+# %% [markdown]
+# For one row the Jacobian is small enough to be looked at: $J_{ij} = y_i (\delta_{ij} - y_j)$. What one output gains
+# the others lose, so every row adds up to 0: a gradient that is the same everywhere moves nothing.
+
+# %% tags=["figure"]
+row = np.exp(np.array([0.0, 0.5, 1.0, 2.0, 3.0, 1.5]))
+row = row / row.sum()
+figure, (left, right) = figures.axes(1, 2, width=10, height=3.8)
+figures.bars(left, [f"y_{i}" for i in range(len(row))], row)
+figures.heat_map(right, np.diag(row) - np.outer(row, row), "its Jacobian", scale="dy_i / dx_j", signed=True, ticks=True)
+plt.show()
+
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: the vjp of GELU
 #
