@@ -8,11 +8,15 @@ all of them in one folder. A warning about a page is an error; about a docstring
 
 from __future__ import annotations
 
+import ast
+import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import captions  # beside this file
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE, HTML = ROOT / "build" / "book" / "source", ROOT / "build" / "book" / "html"
@@ -23,13 +27,23 @@ FIRST = """# refclip
 CLIP and the CLIP-based anomaly detectors, in plain array code: a reference to step through, and to trust because it is
 checked.
 
+## The course
+
+Notebooks that run on a laptop, with exercises. [How to use it](notebooks/guide.md): what each needs, two plans for
+teaching, what students get wrong.
+
+{listed}
+
 ```{{toctree}}
 :caption: The course
-:maxdepth: 1
+:maxdepth: 2
+:hidden:
 
-notebooks/guide
+How to use it <notebooks/guide>
 {notebooks}
 ```
+
+## The papers
 
 ```{{toctree}}
 :caption: The papers
@@ -38,8 +52,28 @@ notebooks/guide
 {papers}
 ```
 
+## The library
+
+[Every module](api/modules.md), with a line on what it is for; {{ref}}`every name <genindex>`.
+
 ```{{toctree}}
 :caption: The library
+:maxdepth: 1
+:hidden:
+
+Every module <api/modules>
+```
+"""
+
+MODULES = """# Every module
+
+What to read first: [refclip.clip](refclip.clip.rst), then a method, such as
+[refclip.methods.winclip](refclip.methods.winclip.rst).
+
+{listed}
+
+```{{toctree}}
+:hidden:
 :maxdepth: 1
 
 {modules}
@@ -64,6 +98,15 @@ def page_of(module: str) -> str:
     return f"{module}\n{'=' * len(module)}\n\n.. automodule:: {module}\n{options}"
 
 
+def about(module: str) -> str:
+    """The first line of a module's docstring, as Markdown."""
+    path = ROOT.joinpath(*module.split("."))
+    path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    text = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
+    text = " ".join(text.split()).removeprefix(f"{module}: ").replace("->", "→")
+    return "`".join(part if i % 2 else re.sub(r"([*_<\[\]$])", r"\\\1", part) for i, part in enumerate(text.split("`")))
+
+
 def linked(text: str) -> str:
     """Let links to files of the library lead to its pages; those to tests, which are not in the book, become text."""
 
@@ -79,15 +122,24 @@ def linked(text: str) -> str:
 
 
 def assemble() -> None:
-    """Copy every page into SOURCE."""
+    """Copy every page into SOURCE; what an earlier book left is removed, since Sphinx would keep links to it."""
     shutil.rmtree(SOURCE, ignore_errors=True)
+    shutil.rmtree(HTML, ignore_errors=True)
     (SOURCE / "notebooks").mkdir(parents=True)
     (SOURCE / "api").mkdir()
     shutil.copytree(ROOT / "docs" / "_static", SOURCE / "_static")
-    names = []
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        shutil.copy(path, SOURCE / "notebooks" / path.name)
+    names, listed = [], []
+    for source in sorted((ROOT / "notebooks" / "src").glob("[0-9][0-9]_*.py")):  # no notebook that a student saved
+        path = ROOT / "notebooks" / f"{source.stem}.ipynb"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        captions.caption(notebook)
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":  # a line that begins with % is a comment to myst alone
+                cell["source"] = re.sub(r"(?m)^%", r"\\%", "".join(cell["source"]))
+        (SOURCE / "notebooks" / path.name).write_text(json.dumps(notebook), encoding="utf-8")
         names.append(f"notebooks/{path.stem}")
+        title = "".join(notebook["cells"][0]["source"]).partition("\n")[0].removeprefix("# ")
+        listed.append(f"- [{title}](notebooks/{path.name})")
     guide = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
     guide = re.sub(
         r"\[([^\]]*)\]\((?!\d\d_\w+\.ipynb)(?!https?:)[^)]*\)", r"\1", guide
@@ -100,9 +152,10 @@ def assemble() -> None:
         papers.append(Path(name).stem)
     for module in modules():
         (SOURCE / "api" / f"{module}.rst").write_text(page_of(module), encoding="utf-8")
-    first = FIRST.format(
-        notebooks="\n".join(names), papers="\n".join(papers), modules="\n".join(f"api/{name}" for name in modules())
-    )
+    described = "\n".join(f"- [{name}]({name}.rst): {about(name)}" for name in modules())
+    every = MODULES.format(listed=described, modules="\n".join(modules()))
+    (SOURCE / "api" / "modules.md").write_text(every, encoding="utf-8")
+    first = FIRST.format(listed="\n".join(listed), notebooks="\n".join(names), papers="\n".join(papers))
     (SOURCE / "index.md").write_text(first, encoding="utf-8")
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from html import escape
+import sys
+from pathlib import Path
 from typing import Any
 
-from docutils.nodes import SkipNode
-from docutils.utils.math import MathError
-from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx.util.logging import getLogger
-
 import refclip
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import formulas  # beside this file
 
 project = "refclip"
 author = "the refclip authors"
@@ -19,25 +18,32 @@ copyright = author
 release = version = refclip.__version__
 
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+viewcode_follow_imported_members = False  # with it, links back from a source lead to names that no page has
 nb_execution_mode = "off"  # the kept outputs are shown; `make notebook-outputs` makes them
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 numpydoc_show_class_members = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
+autodoc_preserve_defaults = True  # `tell=print`, where an address in memory would stand
 add_module_names = False
 suppress_warnings = ["ref.python"]  # names such as Features, which each method has of its own
 default_role = "code"  # docstrings write `x` for code
+highlight_language = "text"  # of a block that names none: diagrams and command lines; doctests stay Python
+smartquotes = False  # the tables name options as code does: resize='squash'
 
 html_theme = "alabaster"  # comes with Sphinx; no fonts or scripts from elsewhere
 html_theme_options = {
     "description": "CLIP and the CLIP-based anomaly detectors, checked against open_clip",
     "fixed_sidebar": True,
-    "page_width": "1180px",
+    "page_width": "1000px",  # below it the menu comes after the text; above it book.css says how wide
+    "show_relbars": True,
     "show_powered_by": False,
 }
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
+html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
+html_copy_source = False
 html_show_copyright = False
 html_math_renderer = "mathml"
 
@@ -73,26 +79,8 @@ def _escaped(line: str) -> str:
     return "".join(p if p.startswith("`") else re.sub(r"([|*]|(?<=\w)_(?=\W|$))", r"\\\1", p) for p in parts)
 
 
-def _mathml(node: Any, block: bool) -> str:
-    try:
-        return tex2mathml(node.astext(), as_block=block)
-    except MathError as error:
-        getLogger(__name__).warning("formula %r: %s", node.astext(), error, location=node)
-        return f"<code>{escape(node.astext())}</code>"
-
-
-def _inline(self: Any, node: Any) -> None:
-    self.body.append(_mathml(node, block=False))
-    raise SkipNode
-
-
-def _block(self: Any, node: Any) -> None:
-    self.body.append(f'<div class="math">{_mathml(node, block=True)}</div>')
-    raise SkipNode
-
-
 def setup(app: Any) -> None:
-    """Draw formulas as MathML, which every browser knows, through docutils: MathJax would be fetched from a server."""
+    """Docstrings as they are written, formulas as MathML."""
     app.connect("autodoc-skip-member", _skip)
     app.connect("autodoc-process-docstring", _as_prose, priority=400)  # before numpydoc, at 500
-    app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
+    app.add_html_math_renderer("mathml", (formulas.inline, None), (formulas.block, None))
