@@ -55,17 +55,18 @@ golden: .venv-parity/.done  ## write the golden files anew from open_clip
 gpu: $(VENV)/.dev    ## the tests that need CuPy and a GPU; skipped, and counted, without
 	$(BIN)/python -m pytest -q tests/gpu -rs
 
-bench: .venv-parity/.done   ## the towers beside torch, onnxruntime and clippie
+bench: .venv-parity/.done   ## the towers beside torch, onnxruntime and clippie; prompt learning beside torch
 	$(PARITY)/python benchmarks/towers.py
+	$(PARITY)/python benchmarks/training.py
 
-claims: $(VENV)/.demo  ## the papers' claims on the toy benchmark, five seeds: docs/claims.md; an hour or two, goes on after a kill
+claims: $(VENV)/.demo  ## the papers' claims on the toy benchmark, five seeds: docs/claims.md; two to three hours, goes on after a kill
 	$(BIN)/python benchmarks/claims.py
 
 table: $(VENV)/.demo   ## every method on the toy benchmark: the README's table
 	$(BIN)/python benchmarks/table.py
 
-notebooks: .venv-notebooks/.done  ## open the course in JupyterLab
-	$(COURSE)/jupyter lab --ServerApp.root_dir=notebooks
+notebooks: .venv-notebooks/.done  ## open the course in JupyterLab; in a container: make notebooks LAB='--no-browser --allow-root'
+	$(COURSE)/jupyter lab --ServerApp.root_dir=notebooks $(LAB)
 
 notebook-tests: .venv-notebooks/.done  ## run every notebook in Jupyter, as given and solved
 	$(COURSE)/python -m pytest -q tests/notebooks

@@ -104,14 +104,14 @@ class Tape:
         self.limit = limit
         self.records: list[Record] = []
         self.nbytes = 0
-        self._variables = 0
+        self._shapes: list[tuple[int, ...]] = []  # of its variables, by number
         self._counted: set[int] = set()  # ids of the buffers in `nbytes`; the records hold them, so ids stay theirs
 
     def var(self, value: Array) -> Var:
         """Wrap `value` so that what is computed from it is recorded on this tape."""
         xp_of(value)  # refuses what is not an array
-        self._variables += 1
-        return Var(value, self, self._variables - 1)
+        self._shapes.append(tuple(value.shape))
+        return Var(value, self, len(self._shapes) - 1)
 
     def record(
         self, name: str, args: Sequence[Any], value: Array, parents: Sequence[Var], *, vjp: Any, kept: Any
@@ -136,7 +136,7 @@ class Tape:
             The tape would keep more than `limit`.
         """
         plain = {id(owner(a)) for a in args if type(a) is not Var}  # weights were there before, and stay
-        more = {id(x): x.nbytes for x in map(owner, kept) if id(x) not in plain | self._counted}
+        more = {id(x): x.nbytes for x in map(owner, kept) if id(x) not in plain and id(x) not in self._counted}
         nbytes = sum(more.values())
         if self.limit is not None and self.nbytes + nbytes > self.limit:
             raise MemoryError(
@@ -171,7 +171,7 @@ class Tape:
         Raises
         ------
         ValueError
-            `out` is not a single number and there is no `g`; shapes differ; a variable is of another tape.
+            `out` is not a single number and there is no `g`; shapes differ, a vjp's too; a variable is of another tape.
         """
         if any(v.tape is not self for v in (out, *wanted)):
             raise ValueError("backward: a variable belongs to another tape")
@@ -191,6 +191,8 @@ class Tape:
             towards = found[record.out] if record.out in keep else found.pop(record.out)
             ours.discard(record.out)  # it may live on inside what the vjp returns
             for parent, part in zip(record.parents, record.vjp(towards), strict=True):
+                if tuple(part.shape) != (shape := self._shapes[parent]):  # or it might broadcast where it is added
+                    raise ValueError(f"{record.name}: its vjp gave shape {tuple(part.shape)}; its input has {shape}")
                 _add(found, ours, parent, part)
         return [found[v.number] if v.number in found else xp_of(v.value).zeros_like(v.value) for v in wanted]
 
@@ -260,11 +262,9 @@ def _record(f: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Var:
         raise TypeError(f"{name}: no derivative is defined; `defvjp` does that")
     values = [constant(a) for a in args]
     value = f.__wrapped__(*values, **kwargs)
-    vjp: Any
     vjps: Any = f.vjp(value, *values, **kwargs)
-    if not isinstance(vjps, tuple):
-        vjp = functools.partial(_together, vjps, places)
-    else:
+    vjp: Any = functools.partial(_together, vjps, places)
+    if isinstance(vjps, tuple):
         each: list[Any] = [vjps[i] if i < len(vjps) else None for i in places]
         if None in each:
             raise TypeError(f"{name}: no derivative with respect to argument {places[each.index(None)]}")

@@ -137,5 +137,6 @@ def patchify(out: Array, pixels: Array, p: int) -> Vjps:
     return (towards_pixels,)
 
 
-for module in ("vjps_elementary", "vjps_activations", "vjps_attention", "vjps_losses"):  # they take `Vjps` from here
+MODULES = ("vjps_elementary", "vjps_activations", "vjps_attention", "vjps_losses", "vjps_enlarged")
+for module in MODULES:  # they take `Vjps` from here
     importlib.import_module(f"refclip.{module}")

@@ -92,6 +92,21 @@ def test_backward_refuses():
         tape.backward(x.sum(), [Tape().var(np.ones(1))])
 
 
+@pytest.mark.parametrize("wrong", [lambda g: g.sum(axis=0), lambda g: g[None], lambda g: g.T])
+def test_a_vjp_that_gives_another_shape_is_refused(wrong):
+    """The first would broadcast when it is added to another part, and be a wrong gradient without a word."""
+
+    @primitive
+    def twice(x):
+        return 2 * x
+
+    defvjp(twice)(lambda out, x: (wrong,))
+    tape = Tape()
+    x = tape.var(np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"twice: its vjp gave shape .*; its input has \(3, 2\)"):
+        tape.backward((x + twice(x)).sum(), [x])
+
+
 # --- recording -------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import refclip
-from refclip import attention, elementary, losses, nn, resample, vit
+from refclip import attention, elementary, enlarged, losses, nn, resample, vit
 from refclip.autograd import Tape
 from refclip.tree import leaves
 from tests.devicearray import DeviceArray, devicexp
@@ -160,11 +160,14 @@ def cases_of_losses(rng):
     labels = rng.integers(0, w, (b, 2, h))
     a, c, share = rng.uniform(size=(3, 9))
     share *= share > 0.4
+    fine = mask.repeat(3, axis=2)
     return [
         (losses.cross_entropy, lambda x: losses.cross_entropy(x, labels), [logits]),
         (losses.focal, lambda p: losses.focal(p, mask), [p]),
         (losses.focal, lambda p: losses.focal(p, mask, gamma=1.5, alpha=0.3), [p]),
         (losses.focal, lambda p: losses.focal(p, mask, gamma=0), [p]),
+        (enlarged.enlarged_focal, lambda s: enlarged.enlarged_focal(s, fine), [p]),
+        (enlarged.enlarged_focal, lambda s: enlarged.enlarged_focal(s, fine, gamma=1.5, alpha=0.3), [p]),
         (losses.dice, lambda p: losses.dice(p[:, 1], mask), [p]),
         (losses.dice, lambda p: losses.dice(p, mask, form="squared", smooth=0.5), [p[:, 1]]),
         (losses.bce, lambda p: losses.bce(p, mask), [p[:, 0]]),

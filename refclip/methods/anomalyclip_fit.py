@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from refclip import losses, saved
 from refclip.backend import Array, xp_of
 from refclip.clip import CLIP
+from refclip.enlarged import Target, enlarged_dice, enlarged_focal, target_of
 from refclip.features_cache import geometries, keep_features, rows
 from refclip.fingerprint import of_images
 from refclip.frozen import Encoded
@@ -32,7 +33,6 @@ from refclip.methods.masks import packed_masks, sample_of, usable
 from refclip.methods.options import first_of
 from refclip.nn import softmax
 from refclip.optim import adam, adam_state
-from refclip.resample import resize
 from refclip.samples import Loaded, Sample
 from refclip.training import batch_of, learn, means_of_epochs, steps_per_epoch
 from refclip.zeroshot import temperature_of
@@ -248,30 +248,28 @@ def loss_of(
         logits = (image @ text.swapaxes(-1, -2))[:, 0] * (1 / temperature)  # [b, 2]
         total = total + losses.cross_entropy(logits, batch.labels)
     if batch.masks is not None:
+        target = target_of(batch.masks, batch.features.grid)
         for layer in o.layers or ():
             logits = mean_logits(batch.features, paths_of(o), layer, text, temperature)  # [b, g, 2]
-            total = total + t.lam * local_loss(logits, batch.features.grid, batch.masks, t)
+            total = total + t.lam * local_loss(logits, target, t)
     return total
 
 
-def local_loss(logits: Any, grid: tuple[int, int], mask: Array, t: Any) -> Any:
+def local_loss(logits: Any, target: Target, t: Any) -> Any:
     """L_local of one layer: AnomalyCLIP, section 3.3.
 
     Parameters
     ----------
     logits : array [b, g, 2] or Var
         Of normal and abnormal.
-    grid : (int, int)
-        (gh, gw).
-    mask : array [b, H, W]
-        S, 1 where anomalous.
+    target : Target
+        Of S, 1 where anomalous. The maps are compared with it as if they were enlarged to its pixels; see `enlarged`.
     t : Training
     """
-    s = softmax(logits).swapaxes(1, 2).reshape(len(mask), 2, *grid)  # [b, 2, gh, gw]
-    p = resize(s, mask.shape[1:], "bilinear")  # [b, 2, H, W]
+    s = softmax(logits).swapaxes(1, 2).reshape(*target.under.shape)  # [b, 2, gh, gw]
     total: Any = 0.0
     if "focal" in t.terms:
-        total = total + losses.focal(p, mask, t.gamma, t.alpha)
+        total = total + enlarged_focal(s, target.mask, t.gamma, t.alpha)
     if "dice" in t.terms:
-        total = total + losses.dice(p[:, 0], 1 - mask, t.dice) + losses.dice(p[:, 1], mask, t.dice)
+        total = total + enlarged_dice(s[:, 0], target, 0, t.dice) + enlarged_dice(s[:, 1], target, 1, t.dice)
     return total
