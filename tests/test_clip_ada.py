@@ -42,12 +42,17 @@ OPTIONS = [
     {"template": "{} that is broken", "context": 2},
     {"words": "object"},
     {"layer": 4},
+    {"layer": -1},
     {"layer": 1, "ln_post": True},
     {"normalize": True},
     {"normalize": True, "scale": "learned"},
+    {"normalize": True, "scale": "learned", "scale_start": 20.0},
+    {"normalize": True, "scale": "fixed", "scale_start": 7.0},
     {"attend": "map"},
     {"attended": "raw"},
     {"attend": "map", "attended": "raw"},
+    {"strength": "relative"},
+    {"strength": "relative", "attend": "map", "attended": "raw", "refinements": 2},
     {"size": 56},
     {"sigma": 0.0},
     {"sigma": 0.08, "top": 0.25},
@@ -103,11 +108,11 @@ def slow_map(clip, pixels, o, *, projection, t, scale):
             x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5) * clip.vision.ln_post.gain
             + clip.vision.ln_post.bias
         )
-    found = []
+    factor, found = o.scale_start if o.scale == "fixed" else 1 if scale is None else float(scale[0]), []
     for x in out[0, 1:]:
         v = [dot(row, x) + c for row, c in zip(projection.weight, projection.bias, strict=True)]
         z = dot(unit(v), unit(list(t))) if o.normalize else dot(v, t)
-        found.append(1 / (1 + math.exp(-z * (1 if scale is None else float(scale[0])))))
+        found.append(1 / (1 + math.exp(-z * factor)))
     side = math.isqrt(len(found))
     return np.array(found).reshape(side, side)
 
@@ -117,6 +122,8 @@ def slow_attended(pixels, s, o, config):
     mean, std = (np.array(x)[:, None, None] for x in (config.mean, config.std))
     x = pixels * std + mean if o.attended == "raw" else pixels  # [3, H, W]
     size = pixels.shape[1:]
+    if o.strength == "relative":
+        s = s / (max(s.ravel()) + 1e-7)
     if o.attend == "image":
         y = x * slow_upsample(s, size, aligned=False)
     else:  # shrunk with the tent that covers what it steps over, multiplied, enlarged
@@ -243,6 +250,7 @@ def numeric(loss, tree, directions):
         {"refinements": 2, "scale": "learned"},
         {"attend": "map", "attended": "raw", "ln_post": True},
         {"normalize": True, "scale": "learned", "layer": 4},
+        {"normalize": True, "scale": "fixed", "scale_start": 7.0, "strength": "relative", "refinements": 2},
         {"words": "object"},
     ],
     ids=named,
@@ -269,9 +277,10 @@ def test_the_loss_and_its_gradient(small, options):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-14, err_msg=name)  # float64
 
 
-def test_the_gradient_reaches_the_first_map_through_the_tower(small):
+@pytest.mark.parametrize("strength", ["absolute", "relative"])
+def test_the_gradient_reaches_the_first_map_through_the_tower(small, strength):
     """dL_1 / dS_0 against differences; cut, Proj_0 learns from L_0 alone."""
-    rng, o = np.random.default_rng(9), chosen_options(small)
+    rng, o = np.random.default_rng(9), chosen_options(small, strength=strength)
     learned, (pixels, mask) = parameters(small, o), a_batch(rng)
     s = rng.uniform(size=(2, 5, 5))
 
@@ -293,6 +302,44 @@ def test_the_gradient_reaches_the_first_map_through_the_tower(small):
     whole, cut, alone = slope_of(o), slope_of(o._replace(end_to_end=False)), slope_of(o._replace(refinements=0))
     np.testing.assert_allclose(cut, alone, rtol=1e-10, atol=1e-14)  # float64
     assert np.linalg.norm(whole - cut) > 1e-3 * np.linalg.norm(cut)
+
+
+def test_relative_strength_keeps_the_most_suspicious_place(small):
+    """However small all of S is; and where it is 0 throughout, nothing is divided by 0."""
+    pixels, s = a_batch(np.random.default_rng(2))[0], np.full((2, 5, 5), 0.001)
+    s[:, 2, 3] = 0.01
+    at = np.s_[:, :, 20, 28]  # the middle of that patch, of 8 x 8 pixels
+    kept = {
+        x: attended(pixels, s, chosen_options(small, strength=x), small.preprocess) for x in ("absolute", "relative")
+    }
+    share = {x: float((y[at] / pixels[at]).mean()) for x, y in kept.items()}
+    assert share["absolute"] < 0.01
+    assert (
+        0.85 < share["relative"] < 0.9
+    )  # 1 at the centre, between pixels; half a pixel, 1/16 of a step, off both ways
+    for dtype in ("float16", "float32"):
+        zero = np.zeros((2, 5, 5), dtype)
+        x = attended(pixels.astype(dtype), zero, chosen_options(small, strength="relative"), small.preprocess)
+        assert not x.any()
+
+
+def test_the_scale_starts_where_it_is_told(small, tmp_path):
+    """Learned, it moves from there; fixed, it is not among what is learned; a file from before had 1."""
+    for kind, start in (("learned", 20.0), ("learned", None), ("fixed", 20.0), ("one", None)):
+        o = chosen_options(small, normalize=True, scale=kind, scale_start=start)
+        learned = begin(small, o, 0)
+        assert (learned.scale is not None) == (kind == "learned")
+        if kind == "learned":
+            assert learned.scale.tolist() == [start or 1.0]
+    one = clip_ada_fit.fit(small, samples(), QUICK, normalize=True, scale="learned", scale_start=20.0)
+    assert 0 < abs(float(one.learned.scale[0]) - 20) < 1
+    fixed = clip_ada_fit.fit(small, samples(), QUICK, normalize=True, scale="fixed", scale_start=20.0)
+    assert fixed.learned.scale is None
+    old = fitted(small)
+    options = {k: v for k, v in old.about["options"].items() if k not in ("scale_start", "strength")}
+    save(tmp_path / "old", old._replace(about=old.about | {"options": options}))
+    state = clip_ada.prepare(small, learned=tmp_path / "old")
+    assert (state.options.scale, state.options.scale_start, state.options.strength) == ("one", 1.0, "absolute")
 
 
 def test_frozen_towers_cost_no_record_for_the_first_map(small):
@@ -466,6 +513,7 @@ def test_a_file_brings_its_choices_and_knows_its_model(small, tmp_path):
         images = pictures()
         maps = [clip_ada.score(s, clip_ada.extract(s, images)).map for s in (state, given)]
         np.testing.assert_array_equal(*maps)
+    assert clip_ada.prepare(small, learned=str(path), layer=-len(small.vision.transformer.blocks)).options.layer == 1
     with pytest.raises(ValueError, match="layer=2: this was learned with 1"):
         clip_ada.prepare(small, learned=str(path), layer=2)
     other = refclip.load(randomclip.write(tmp_path / "other", "small", seed=2))
@@ -482,9 +530,14 @@ def test_a_file_brings_its_choices_and_knows_its_model(small, tmp_path):
         {"context": 0},
         {"scale": "two"},
         {"attend": "never"},
+        {"strength": "full"},
+        {"scale_start": 0.0},
+        {"scale_start": float("nan")},
         {"refinements": -1},
         {"size": 41},
         {"layer": 9},
+        {"layer": 0},
+        {"layer": -9},
         {"sigma": -1.0},
         {"top": 0.0},
         {"top": 1.5},

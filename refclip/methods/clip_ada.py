@@ -76,13 +76,13 @@ def prepare(clip: CLIP, name: str | None = None, *, learned: Any = None, **optio
     """
     at_hand = given_or_shipped("clip-ada", clip, learned)
     fitted = at_hand if isinstance(at_hand, Fitted) else load(clip, at_hand)
-    given, stored = Options(**options), restored(Options(), fitted.about["options"])
-    for key, value in given._asdict().items():
-        if key not in AT_SCORING and value is not None and value != getattr(stored, key):
+    stored = settled(clip, restored(Options(), fitted.about["options"]))
+    o = settled(clip, first_of(Options(**options), stored))
+    for key, value in stored._asdict().items():
+        if key not in AT_SCORING and value != getattr(o, key):
             raise ValueError(
-                f"{key}={value!r}: this was learned with {getattr(stored, key)!r}; leave it out, or train again"
+                f"{key}={getattr(o, key)!r}: this was learned with {value!r}; leave it out, or train again"
             )
-    o = settled(clip, first_of(given, stored))
     most = len(fitted.learned.projections) - 1
     if (o.refinements or 0) > most:
         raise ValueError(f"refinements={o.refinements}: {most} were learned; expected at most as many")

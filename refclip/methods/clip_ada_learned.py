@@ -22,7 +22,7 @@ class Learned(NamedTuple):
 
     prompt: Array | None  # [m, width of the text tower]; None for a fixed prompt
     projections: tuple[Linear, ...]  # Proj_0, ..., Proj_K, d to e each: 1 + K of them (section 4.1, equation 5)
-    scale: Array | None  # [1]; None where v t^T is multiplied by nothing
+    scale: Array | None  # [1]; None where it is not learned
     vision: Vision | None  # the image tower, where it is tuned (table 5); None for what of it is not
     text: Text | None  # the same of the text tower
 
@@ -36,7 +36,7 @@ class Fitted(NamedTuple):
 
 
 def begin(clip: CLIP, o: Any, seed: int, tune: str = "none") -> Learned:
-    """Before learning: vectors N(0, 0.02); projections uniform within 1 / sqrt(d), as torch's; scale 1.
+    """Before learning: vectors N(0, 0.02); projections uniform within 1 / sqrt(d), as torch's; a learned scale.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def begin(clip: CLIP, o: Any, seed: int, tune: str = "none") -> Learned:
         Linear(brought(rng.uniform(-(d**-0.5), d**-0.5, (e, d))), brought(rng.uniform(-(d**-0.5), d**-0.5, e)))
         for _ in range(1 + o.refinements)
     )
-    scale = brought(host.ones(1)) if o.scale == "learned" else None
+    scale = brought(host.full(1, o.scale_start)) if o.scale == "learned" else None
     vision = text = None
     if tune in ("image", "both"):  # what the pass uses, without the class token, which is never read (section 4.1)
         v = clip.vision

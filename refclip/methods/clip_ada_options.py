@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from refclip.clip import CLIP
 from refclip.methods.clip_ada_learned import Fitted
-from refclip.methods.options import check, side_of
+from refclip.methods.options import check, first_of, side_of
 from refclip.methods.patches import layers_of
 from refclip.prediction import Difference
 
@@ -35,13 +35,17 @@ class Options(NamedTuple):
         Words in their place instead, and nothing learned there: table 4's fixed prompt, whose words are not printed
         ("object", for one). "" for the vectors. [""]
     layer : int, optional
-        l, the block whose patch tokens are projected, counted from 1. [the middle one, 6 of 12]
+        l, the block whose patch tokens are projected, counted from 1, or from the end: -1 is the last. [the middle
+        one, 6 of 12]
     ln_post : bool, optional
         The tower's last layer norm before the projection. [False]
     normalize : bool, optional
-        v and t at length 1 in equations 3 and 5. [False]
-    scale : {"one", "learned"}, optional
-        What v t^T is multiplied by before the sigmoid: nothing, or a number that is learned. ["one"]
+        v and t at length 1 in equations 3 and 5, so that v t^T is a cosine. [False]
+    scale : {"one", "fixed", "learned"}, optional
+        What v t^T is multiplied by before the sigmoid: nothing, `scale_start` throughout, or a number that is learned
+        and starts there. ["one"]
+    scale_start : float, optional
+        A cosine needs one far above 1: times 1, its sigmoid never leaves 0.27..0.73. [1]
     refinements : int, optional
         K, how often the image is refined; in scoring, up to as many as were learned (table 4; table 6 for what they
         cost). [1]
@@ -51,6 +55,10 @@ class Options(NamedTuple):
     attended : {"normalised", "raw"}, optional
         What S multiplies: the pixels as the tower takes them, so that what is not attended to turns into the mean
         colour; or the picture, so that it turns black. ["normalised"]
+    strength : {"absolute", "relative"}, optional
+        S multiplies as it is; or divided by its largest value in each picture, so that the most suspicious place stays
+        as it was. Where all of S is small, as it is where damage is rare in learning, S as it is takes the picture away
+        and the second look sees little. ["absolute"]
     end_to_end : bool, optional
         The gradient reaches S_(k-1) through the image tower. False: S_(k-1) is a constant to the next loss. [True]
     size : int, optional
@@ -69,9 +77,11 @@ class Options(NamedTuple):
     ln_post: bool | None = None
     normalize: bool | None = None
     scale: str | None = None
+    scale_start: float | None = None
     refinements: int | None = None
     attend: str | None = None
     attended: str | None = None
+    strength: str | None = None
     end_to_end: bool | None = None
     size: int | None = None
     sigma: float | None = None
@@ -80,12 +90,14 @@ class Options(NamedTuple):
 
 DEFAULTS = Options(
     template="a photo of a {} with defects for anomaly detection", context=4, words="", ln_post=False, normalize=False,
-    scale="one", refinements=1, attend="image", attended="normalised", end_to_end=True, sigma=4 / 224, top=500 / 224**2,
+    scale="one", scale_start=1.0, refinements=1, attend="image", attended="normalised", strength="absolute",
+    end_to_end=True, sigma=4 / 224, top=500 / 224**2,
 )  # fmt: skip
 CHOICES: dict[str, tuple[str, ...]] = {
-    "scale": ("one", "learned"),
+    "scale": ("one", "fixed", "learned"),
     "attend": ("image", "map"),
     "attended": ("normalised", "raw"),
+    "strength": ("absolute", "relative"),
 }
 AT_SCORING = ("learned", "refinements", "sigma", "top")  # the others decide what is learned, and stay
 
@@ -103,14 +115,18 @@ DIFFERENCES = tuple(
          "77 tokens as CLIP has them, of which those after the end change nothing [I]"),
         ("4.2, eq. 2", "m = 4 vectors in the place of [CLS]; how they begin is not said", "context",
          "N(0, 0.02), as CoOp's, which the paper names [I]"),
-        ("4.2, eq. 3", "sigmoid of the similarity of v and t", "normalize=True, scale='learned'",
-         "v t^T of any length: cosines would confine the sigmoid to 0.27..0.73 [I]"),
+        ("4.2, eq. 3", "sigmoid of the similarity of v and t; whether they are normalised, and what scales it, is lost "
+         "with the formula", "normalize=True, scale='learned' or 'fixed', scale_start",
+         "v t^T of any length, times 1: cosines alone would confine the sigmoid to 0.27..0.73 [I]. Where t is long "
+         "(46 behind refclip-mini) the sigmoid is flat; what is shipped takes cosines"),
         ("4.2, eq. 4", "binary cross-entropy of S and the label, which must come down to S's grid", "mask",
          "'share': how much of a patch the mask covers; 'any' for 1 where it covers any [I]"),
         ("4.3", "element-wise product of S with the input image \"by down-sampling x to the size of S\"",
          "attend='map'", "'image': S enlarged, bilinear; an image of S's size has no patch [I]"),
         ("4.3", "whether the image is multiplied before or after it is normalised", "attended='raw'",
          "'normalised' [I]"),
+        ("4.3", "the initial output \"as an attention map\"; whether it is brought to a range first is not said",
+         "strength='relative'", "'absolute': S as it is [I]. Where S is small everywhere, x_1 is all but blank"),
         ("4.4.1", "trained end-to-end", "end_to_end=False", "True, the paper's"),
         ("4.4.2", "a Gaussian filter; no sigma", "sigma", "4 of 224 pixels, PatchCore's [I]"),
         ("4.4.2", "the mean of the top K = 500 scores, of an input of unknown size", "top",
@@ -139,6 +155,7 @@ def settled(clip: CLIP, o: Options) -> Options:
     ValueError
         One has no such value.
     """
+    o = first_of(o, Options(scale_start=1.0, strength="absolute"))  # of files from before there was a choice
     check(o, CHOICES)
     size = side_of(clip, o.size)
     if (o.template or "").count("{}") != 1:
@@ -151,5 +168,9 @@ def settled(clip: CLIP, o: Options) -> Options:
         raise ValueError(f"sigma={o.sigma!r}: expected a fraction of the side, 0 for no smoothing")
     if o.top is None or not 0 < o.top <= 1:
         raise ValueError(f"top={o.top!r}: expected a fraction of the pixels, above 0")
-    layer = layers_of(clip, None if o.layer is None else (o.layer,), MIDDLE)[0]
+    if o.scale_start is None or not 0 < o.scale_start < float("inf"):
+        raise ValueError(f"scale_start={o.scale_start!r}: expected a finite number above 0")
+    depth, layer = len(clip.vision.transformer.blocks), o.layer
+    layer = depth + 1 + layer if layer is not None and -depth <= layer < 0 else layer
+    layer = layers_of(clip, None if layer is None else (layer,), MIDDLE)[0]
     return o._replace(size=size, layer=layer)

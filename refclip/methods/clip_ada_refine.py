@@ -32,6 +32,8 @@ from refclip.tokenizer import EOT, SOT, encode
 from refclip.transformer import stack
 from refclip.vit import Vision, embed
 
+TINY = 1e-7  # added to what is divided by, for a sigmoid can round to 0; float16 can hold it
+
 
 def prompt_ids(o: Options) -> tuple[list[int], list[int]]:
     """Token ids before and after the place of what is learned: equation 1's ids of CLIP-ADA's template.
@@ -95,11 +97,14 @@ def similarity(tokens: Array, projection: Any, t: Array, scale: Array | None, o:
         d to e.
     t : array [1, e]
     scale : array [1] or None
+        The learned one.
     o : Options
     """
     v = linear(tokens, projection)  # [b, g, e]
     v = normalize(v) if o.normalize else v
     z = (v @ t.swapaxes(0, 1))[..., 0]  # [b, g]
+    if o.scale == "fixed":
+        return z * (o.scale_start or 1.0)
     return z if scale is None else z * scale
 
 
@@ -113,7 +118,8 @@ def attended(pixels: Array, s: Array, o: Options, config: Preprocess) -> Array:
     s : array [b, gh, gw] or Var
         S_(k-1).
     o : Options
-        `attend`: where the two meet; `attended`: whether the normalised pixels are multiplied, or those of the picture.
+        `attend`: where the two meet; `attended`: whether the normalised pixels are multiplied, or those of the picture;
+        `strength`: whether by S or by S over its largest value.
     config : Preprocess
         Mean and deviation of the picture's pixels.
 
@@ -122,6 +128,7 @@ def attended(pixels: Array, s: Array, o: Options, config: Preprocess) -> Array:
     array [b, 3, H, W] or Var
     """
     size, grid = tuple(pixels.shape[2:]), tuple(s.shape[1:])
+    s = s / (largest(s) + TINY) if o.strength == "relative" else s
     if o.attend == "map":
         x, s = resize(pixels, grid, "bilinear", True), s[:, None]  # [b, 3, gh, gw], [b, 1, gh, gw]
     else:
@@ -132,6 +139,12 @@ def attended(pixels: Array, s: Array, o: Options, config: Preprocess) -> Array:
         black = xp.asarray([m / d for m, d in zip(config.mean, config.std, strict=True)], dtype=pixels.dtype)
         y = y + (s - 1) * black[:, None, None]
     return resize(y, size, "bilinear") if o.attend == "map" else y
+
+
+def largest(s: Array) -> Array:
+    """The largest value of each map [b, gh, gw], [b, 1, 1]; a gradient goes to the place that has it."""
+    xp, flat = xp_of(s), s.reshape(s.shape[0], -1)  # [b, g]
+    return flat[xp.arange(s.shape[0]), xp.argmax(constant(flat), axis=1)].reshape(-1, 1, 1)
 
 
 def towers(clip: CLIP, learned: Learned) -> tuple[Vision, Text]:

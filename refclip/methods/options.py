@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from refclip.clip import CLIP
 
@@ -53,6 +54,33 @@ def side_of(clip: CLIP, size: int | None, *, enlarged: bool = False) -> int:
 
 
 def restored(options: Chosen, stored: Mapping[str, Any]) -> Chosen:
-    """Options with those that a file keeps in their place; the tuples that JSON made lists of are tuples again."""
-    known = {key: value for key, value in stored.items() if key in options._fields}
-    return options._replace(**{key: tuple(x) if isinstance(x, list) else x for key, x in known.items()})
+    """Options with those that a file keeps in their place; the tuples that JSON made lists of are tuples again.
+
+    Raises
+    ------
+    ValueError
+        One that there is not, which another version may have learned with, or no value of its type.
+    """
+    hints = get_type_hints(type(options))
+    found = {key: tuple(x) if isinstance(x, list) else x for key, x in stored.items()}
+    for key, value in found.items():
+        if key not in hints:
+            raise ValueError(f"an option {key!r}, expected some of {', '.join(hints)}; another version has learned it")
+        if not _fits(value, hints[key]):
+            raise ValueError(f"option {key} is {value!r}, which is of another type than it can be")
+    return options._replace(**found)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value out of JSON is of a type that an option's annotation names."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin in (types.UnionType, Union):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        each = parts[:1] * len(value) if isinstance(value, tuple) and parts[1:] == (...,) else parts
+        return isinstance(value, tuple) and len(value) == len(each) and all(map(_fits, value, each))
+    if hint in (int, float):  # 1 stands for 1.0, true for neither
+        return isinstance(value, (int, float) if hint is float else int) and not isinstance(value, bool)
+    if hasattr(hint, "_fields"):
+        return isinstance(value, Mapping)
+    return isinstance(hint, type) and isinstance(value, hint)
