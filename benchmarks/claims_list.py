@@ -19,7 +19,8 @@ that five seeds resolve a mean difference of about one point.
 
 from __future__ import annotations
 
-from benchmarks.claims_others import ATTENTION, LEARNED, SETS
+from benchmarks.claims_learned import LEARNED
+from benchmarks.claims_others import ATTENTION, SETS
 from benchmarks.claims_winclip import PROMPTS, REFERENCES, WINDOWS
 
 # What a task-specific state word says of each kind of defect of the toy benchmark, as MVTec AD and VisA name theirs.

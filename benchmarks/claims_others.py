@@ -1,4 +1,4 @@
-"""The other papers' claims: attention, views, other images of the set; and the place for methods that learn.
+"""Claims of AnomalyCLIP and Dual-Image about attention, views, and other images of the set.
 
 What the expectations rest on stands in `claims_list`.
 """
@@ -121,9 +121,3 @@ SETS = (
         "surfaces have rare good patches, which a maximum takes for defects.",
     ),
 )  # fmt: skip
-
-# Claims of methods that learn stand here once what is learned is in weights/: settings name it as an option,
-# of("anomalyclip", learned="weights/..."), and a claim whose file is not there is left out. To come: AnomalyCLIP
-# learned against WinCLIP (pixel AUROC, AUPRO), its v-v against q-k, glocal loss against the global term alone;
-# CLIP-ADA with refinement against without, its learned prompt against the fixed one.
-LEARNED: tuple[Claim, ...] = ()

@@ -19,10 +19,17 @@ one difference A - B of means over the categories. The verdict is that of Studen
 differences: **supported** if it lies above 0, **refuted** if it lies below, **unresolved** if it holds 0. The interval
 is of each figure by itself: of twenty differences that are none, one is resolved by chance.
 
-What is expected was written down before anything was run (`benchmarks/claims_list.py` says what it rests on), and is
-not changed afterwards. A verdict is about refclip-mini, a model of some ten million parameters, on drawn
-pictures: it does not say whether the paper is right about CLIP on photographs. What the papers print beside it is of
-their models on their data, in percent: MVTec AD, where nothing else is said.
+What a method learns is learned anew for each seed, so that the intervals have its luck in them too: from an auxiliary
+set that is drawn from the seed, of other things than the toy benchmark's, or, for CLIP-ADA, from the normal training
+images of what it is tried on. "Learned with" names what was chosen otherwise than in `weights/train_learned.py`, whose
+recipe for CLIP-ADA was chosen on the test images of seed 1 (`weights/learned/README.md`). The time that learning takes
+is not in the seconds and hours below.
+
+What is expected was written down before anything was run (`benchmarks/claims_list.py` says what it rests on, and
+`benchmarks/claims_learned.py` what was known of one seed of the methods that learn), and is not changed afterwards. A
+verdict is about refclip-mini, a model of some ten million parameters, on drawn pictures: it does not say whether the
+paper is right about CLIP on photographs. What the papers print beside it is of their models on their data, in percent:
+MVTec AD, where nothing else is said.
 """
 NOT_RUN = "**Not run yet.** What follows are the expectations alone."
 DATASETS = {"mvtec": "", "visa": " on VisA"}

@@ -1,13 +1,14 @@
 """Evaluating the settings of claims, each once, on every seed.
 
 What is evaluated is kept by `refclip.evaluate`, so that a run that was killed goes on where it was. Settings that
-differ in their number of references alone are one evaluation, of one encoding.
+differ in their number of references alone are one evaluation, of one encoding. What a setting is learned with is
+learned before its first evaluation, and kept too (`claims_train`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ class Measured(NamedTuple):
     """What all evaluations came to."""
 
     records: dict[Setting, list[Record]]
-    seconds: dict[Setting, float]  # to encode and to score, had it been evaluated alone
+    seconds: dict[Setting, float]  # to encode and to score, had it been evaluated alone; learning not counted
     total: float  # seconds to encode and to score, each encoding counted once
     images: int  # of all parts
     failed: tuple[str, ...]
@@ -60,8 +61,12 @@ def jobs(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Job]:
     ]
 
 
-def requests(job: Job, name: str | None = None, batch: int = 8) -> list[tuple[Source, Request]]:
+def requests(
+    job: Job, name: str | None = None, batch: int = 8, learned: Mapping[int, Path] | None = None
+) -> list[tuple[Source, Request]]:
     """The evaluations of a job: one, or, where state words depend on the category, one for each.
+
+    What is `learned` for each seed makes one for each seed.
 
     Raises
     ------
@@ -74,12 +79,17 @@ def requests(job: Job, name: str | None = None, batch: int = 8) -> list[tuple[So
     sources = [source]
     if first.words:
         sources = [source._replace(categories=(category,)) for category in source.categories]
+    given: list[tuple[dict[str, str], tuple[int, ...]]] = [({}, job.part.seeds)]
+    if learned is not None:
+        given = [({"learned": str(learned[seed])}, (seed,)) for seed in job.part.seeds]
     found = []
     for one in sources:
         words: list[str] = []
         if first.words:
             words = words_for(one.categories[0].name, one.categories[0].samples)
-        found.append((one, Request(first.method, options_of(first, words), name, shots, job.part.seeds, batch=batch)))
+        for more, seeds in given:
+            options = options_of(first, words) | more
+            found.append((one, Request(first.method, options, name, shots, seeds, batch=batch)))
     return found
 
 
@@ -150,11 +160,12 @@ def measure(
         began = time.perf_counter()
         found: list[Record] = []
         try:
-            for source, request in requests(job, name, batch):
+            learned = learn(clip, job, folder / "learned")
+            for source, request in requests(job, name, batch, learned):
                 done = evaluate(clip, source, request, folder)
                 found += done.records
                 failed += [f"{job}: {text}" for text in done.failed]
-        except ValueError as error:
+        except (ValueError, FloatingPointError) as error:
             failed.append(f"{job}: {error}")
         for setting in job.settings:
             own = [record for record in found if record.shots == setting.shots]
@@ -164,6 +175,16 @@ def measure(
         ended(time.perf_counter() - began)
     images = sum(len(category.samples) for part in parts for category in part.source.categories)
     return Measured(records, seconds, total, images, tuple(dict.fromkeys(failed)))
+
+
+def learn(clip: CLIP, job: Job, folder: Path) -> dict[int, Path] | None:
+    """Seed -> file, of what a job's settings are learned with; None if nothing is."""
+    setting = encoded(job.settings[0])
+    if setting.learning is None:
+        return None
+    from benchmarks.claims_train import learned_for  # here, not above: it draws on weights/
+
+    return {seed: learned_for(clip, setting, seed, job.part.source, folder) for seed in job.part.seeds}
 
 
 def _images(record: Record) -> int:

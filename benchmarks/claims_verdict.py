@@ -30,9 +30,14 @@ class Setting(NamedTuple):
     shots: int = 0
     few: int | None = None  # of each kind of test image only the first so many; None: all
     words: bool = False  # add state words for the kinds of defect that a category has
+    # learned anew for each seed, with these of the method's training, design and options; None: as options say
+    learning: tuple[tuple[str, Any], ...] | None = None
 
     def __str__(self) -> str:
         parts = [self.method]
+        if self.learning is not None:
+            told = ", ".join(f"{key}={value!r}" for key, value in self.learning)
+            parts += [f"learned with {told}" if told else "learned"]
         parts += [f"{self.shots} reference{'s' * (self.shots != 1)}"] if self.shots else []
         parts += [f"{key}={value!r}" for key, value in self.options]
         parts += ["words for the category's defects"] if self.words else []
@@ -40,9 +45,18 @@ class Setting(NamedTuple):
         return ", ".join(parts)
 
 
-def of(method: str, shots: int = 0, *, few: int | None = None, words: bool = False, **options: Any) -> Setting:
+def of(
+    method: str,
+    shots: int = 0,
+    *,
+    few: int | None = None,
+    words: bool = False,
+    learning: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Setting:
     """A setting, its options as keywords."""
-    return Setting(method, tuple(sorted(options.items())), shots, few, words)
+    learned = None if learning is None else tuple(sorted(learning.items()))
+    return Setting(method, tuple(sorted(options.items())), shots, few, words, learned)
 
 
 class Claim(NamedTuple):

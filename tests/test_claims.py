@@ -7,17 +7,23 @@ import re
 
 import numpy as np
 import pytest
+import train_learned
+from click.testing import CliRunner
+from recipe.auxiliary import auxiliary
 from scipy import stats
 
+import refclip
 from benchmarks import claims, table
 from benchmarks.claims_list import CLAIMS, GROUPS, WORDS
 from benchmarks.claims_page import as_json, page, summary
 from benchmarks.claims_run import Part, jobs, measure, requests, thinned, words_for
+from benchmarks.claims_train import drawn, learned_for, normal
 from benchmarks.claims_verdict import VERDICTS, Claim, by_seed, of, options_of, outcome, verdict
-from refclip import answers, encode, toy
+from refclip import answers, encode, saved, toy
 from refclip import evaluate as evaluation
 from refclip.evaluate import Request
 from refclip.judge import FIGURES
+from refclip.methods import clip_ada_options, shipped_learned, vand_fit
 from refclip.papers import reported
 from refclip.prompts import WINCLIP_STATES
 from refclip.records import Record
@@ -63,8 +69,8 @@ def test_every_claim_is_complete():
 
 def test_printed_numbers_are_the_papers():
     """Each number of a claim stands in the table that the claim names, as `refclip.papers` has them."""
-    methods = ("clip-ac", "winclip", "winclip+", "patchcore", "maskclip", "anoclip", "anomalyclip", "dual-image",
-               "dual-image+", "musc")  # fmt: skip
+    methods = ("clip-ac", "winclip", "winclip+", "patchcore", "maskclip", "anoclip", "anomalyclip", "coop", "vand",
+               "clip-ada", "dual-image", "dual-image+", "musc")  # fmt: skip
     printed = {
         (row.paper, row.table, row.dataset, row.metric, row.value)
         for method in methods
@@ -84,7 +90,7 @@ def test_printed_numbers_are_the_papers():
             for value in values:
                 assert any((*place, claim.dataset, figure, value) in printed for place in places), (claim.id, value)
                 checked += 1
-    assert checked >= 80
+    assert checked >= 125
 
 
 def test_state_words_are_of_every_kind_of_defect_of_the_toy():
@@ -93,9 +99,13 @@ def test_state_words_are_of_every_kind_of_defect_of_the_toy():
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
-def test_every_setting_is_a_request_that_its_method_takes(small, setting):
+def test_every_setting_is_a_request_that_its_method_takes(small, setting, parts, lessons, tmp_path):
     words = list(WORDS.values()) if setting.words else ()
-    request = Request(setting.method, options_of(setting, words), shots=(setting.shots,))
+    given = {}
+    if setting.learning is not None:
+        given["learned"] = str(learned_for(small, setting, 0, parts[0].source, tmp_path))
+        assert lessons == [(setting.method, LESSONS[setting.method])]
+    request = Request(setting.method, options_of(setting, words) | given, shots=(setting.shots,))
     module, options = evaluation.check(request)
     if "templates" in options._fields:  # the values are what is checked, not some hundred prompts
         options = options._replace(templates=("{}",))
@@ -374,7 +384,6 @@ def test_the_stored_page_is_of_the_stored_result():
 def test_the_command_on_a_folder(small_folder, tmp_path, monkeypatch, capsys):
     root = mvtec(tmp_path / "set", train=4)
     monkeypatch.setattr(claims, "GROUPS", {"G": TRIED})
-    monkeypatch.setattr(claims, "CLAIMS", TRIED)
     words = ["--root", str(root), "--weights", str(small_folder), "--seeds", "3", "--folder", str(tmp_path / "kept")]
     assert claims.main([*words, "--only", "shots", "--only", "middle"]) == 0
     said = capsys.readouterr()
@@ -410,15 +419,158 @@ def test_the_command_refuses_what_it_cannot_do(tmp_path, small_folder, capsys, m
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_claims_without_learned_parameters_are_left_out(tmp_path, monkeypatch):
-    file = tmp_path / "prompts.safetensors"
-    learned = TRIED[0]._replace(id="learned", a=of("anomalyclip", learned=str(file)))
-    monkeypatch.setattr(claims, "GROUPS", {"G": TRIED, "Learned": (learned,)})
-    monkeypatch.setattr(claims, "CLAIMS", (*TRIED, learned))
-    assert claims.chosen([]) == {"G": TRIED}
-    file.touch()
-    assert claims.chosen([]) == {"G": TRIED, "Learned": (learned,)}
-    assert claims.chosen(["learned"]) == {"Learned": (learned,)}
+def test_the_command_tries_one_group(monkeypatch):
+    groups = {"G": TRIED[:2], "H": TRIED[2:]}
+    monkeypatch.setattr(claims, "GROUPS", groups)
+    assert claims.chosen([]) == groups
+    assert claims.chosen([], ["H"]) == {"H": TRIED[2:]}
+    assert claims.chosen(["shots", "words"], ["G"]) == {"G": TRIED[:1]}
+    for only, group, says in (
+        (["shots"], ["H"], "shots: in 'G', not in 'H'"),
+        ([], ["I"], "no group 'I'; there are G, H"),
+        (["x"], ["G"], "no claim 'x'; there are shots, middle, words"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(says)):
+            claims.chosen(only, group)
+
+
+# --- what is learned for a setting -----------------------------------------------------------------------------------
+
+
+LESSONS = {"anomalyclip": 8, "coop": 8, "vand": 8, "clip-ada": 4}  # images; CLIP-ADA's: two of each category
+
+
+@pytest.fixture
+def lessons(monkeypatch):
+    """Learning from a few pictures, one epoch at most; how many of them each learning was given, in order."""
+    given, real = [], train_learned.learn
+
+    def learn(method, clip, samples, path, chosen, **told):
+        given.append((method, len(samples)))
+        return real(method, clip, samples, path, {"epochs": 1} | chosen, **told)
+
+    monkeypatch.setattr(train_learned, "learn", learn)
+    monkeypatch.setattr(train_learned, "COUNT", 4)
+    return given
+
+
+def test_each_seed_is_learned_anew_and_once(small, parts, lessons, tmp_path):
+    """From its own pictures, with its own seed; and known again by what decides its content."""
+    ours = of("anomalyclip", learning={"terms": ("global",)})
+    paths = [learned_for(small, ours, seed, parts[seed].source, tmp_path) for seed in (0, 1)]
+    files = [saved.read(path) for path in paths]
+    assert [about["training"]["seed"] for _, about in files] == [0, 1]
+    assert [about["training"]["terms"] for _, about in files] == [["global"]] * 2
+    assert all(np.abs(files[0][0][name] - files[1][0][name]).max() > 0 for name in files[0][0])
+    assert [path.name[:14] for path in paths] == ["anomalyclip-0-", "anomalyclip-1-"]
+    assert len(lessons) == 2
+    # the auxiliary set is of the seed: the same seed of training, other pictures
+    alike = drawn(4, 0), drawn(4, 1)
+    assert all((a.image != b.image).any() for a, b in zip(*alike, strict=True))
+    assert learned_for(small, ours, 0, parts[0].source, tmp_path) == paths[0]
+    assert learned_for(small, ours._replace(options=(("object", "name"),)), 0, parts[1].source, tmp_path) == paths[0]
+    assert len(lessons) == 2
+    # other choices, other weights: another file
+    others = [
+        learned_for(small, of("anomalyclip", learning={}), 0, parts[0].source, tmp_path),
+        learned_for(small._replace(logit_scale=small.logit_scale + 1), ours, 0, parts[0].source, tmp_path),
+    ]
+    assert len({*paths, *others}) == 4 == len(lessons)
+
+
+def test_clip_ada_learns_from_the_normal_images_of_what_it_judges(small, parts, lessons, tmp_path):
+    ada = of("clip-ada", learning={"refinements": 0})
+    paths = {learned_for(small, ada, 0, part.source, tmp_path) for part in parts}
+    few = parts[0].source._replace(categories=parts[0].source.categories[:1])
+    paths.add(learned_for(small, ada, 0, few, tmp_path))
+    assert len(paths) == 3 and [count for _, count in lessons] == [4, 4, 2]
+    assert all(sample.label == 0 and sample.split == "train" for sample in normal(parts[0].source))
+    abouts = [saved.read(path)[1] for path in paths]
+    assert all(about["options"]["refinements"] == 0 and about["training"]["seed"] == 0 for about in abouts)
+
+
+def test_a_claim_of_what_is_learned(small, parts, lessons, tmp_path, monkeypatch):
+    """Both sides are learned once for each seed, and judged with what that seed has; killed, it goes on."""
+    a, b = of("vand", learning={}, **SHORT), of("vand", learning={"terms": ("dice",)}, **SHORT)
+    claim = Claim("learned", "Both terms beat one.", "P", "table 1", a, (b,), {}, EXPECT, "Because.")
+    measured = measure(small, [claim], parts, tmp_path)
+    assert measured.failed == () and len(lessons) == 4
+    for setting in (a, b):
+        used = {(one.seed, one.options["learned"]) for one in measured.records[setting]}
+        assert used == {(s, str(learned_for(small, setting, s, parts[s].source, tmp_path / "learned"))) for s in (0, 1)}
+    text = page(as_json({"G": [claim]}, measured, **FACTS))
+    assert "A is `vand, learned, templates=('a photo of a {}',)`, B is `vand, learned with terms=('dice',), " in text
+    # on one set of images, each seed learns; nothing is learned or encoded again
+    both = Part(parts[0].source, (0, 1))
+    again = measure(small, [claim], [both], tmp_path)
+    assert len(lessons) == 4
+    values = by_seed(again.records[a], "pixel_auroc")
+    assert values[0] == by_seed(measured.records[a], "pixel_auroc")[0]
+    assert values[1] != values[0]
+    monkeypatch.setattr(encode, "_encode", lambda *_: pytest.fail("encoded again"))
+    done = measure(small, [claim], parts, tmp_path)
+    first, second = (without_seconds(as_json({"G": [claim]}, found, **FACTS)) for found in (measured, done))
+    assert first == second
+    assert len(lessons) == 4
+
+
+def test_learning_that_was_killed_goes_on(small, parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(train_learned, "COUNT", 4)
+    setting = of("vand", learning={"epochs": 3, "batch": 4})  # 6 steps
+    whole = learned_for(small, setting, 0, parts[0].source, tmp_path / "whole")
+    real, steps = vand_fit.loss_of, []
+
+    def loss_of(*args):
+        steps.append(1)
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(vand_fit, "loss_of", loss_of)
+    with pytest.raises(KeyboardInterrupt):
+        learned_for(small, setting, 0, parts[0].source, tmp_path / "killed")
+    assert [path.suffix for path in (tmp_path / "killed").iterdir()] == [".checkpoint"]
+    found = learned_for(small, setting, 0, parts[0].source, tmp_path / "killed")
+    assert len(steps) == 4 + 3  # three were done, the fourth is taken again
+    assert found.read_bytes() == whole.read_bytes()
+    assert list((tmp_path / "killed").iterdir()) == [found]
+
+
+def test_learning_that_fails_costs_no_other(small, parts, lessons, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise FloatingPointError("step 3: the loss is nan; use a smaller learning rate")
+
+    claim = Claim("fails", "It.", "P", "table 1", of("vand", learning={}, **SHORT), (PLAIN,), {}, EXPECT, "Because.")
+    monkeypatch.setattr(train_learned, "learn", fails)
+    measured = measure(small, [claim], parts, tmp_path)
+    assert len(measured.failed) == 2 and "the loss is nan" in measured.failed[0]
+    assert measured.records[claim.a] == [] and len(measured.records[PLAIN]) == 4
+
+
+def test_what_is_shipped_was_learned_as_train_learned_says(mini):
+    """The choices of each shipped file are those that the command makes now."""
+    for method in train_learned.METHODS:
+        path = shipped_learned(method, mini)
+        assert path is not None
+        about = saved.read(path)[1]
+        training, design, options = train_learned.parts(method, {})
+        assert about["training"] == saved.plain(training)
+        if options:  # of CLIP-ADA alone
+            settled = clip_ada_options.settled(mini, clip_ada_options.DEFAULTS._replace(**options))
+            assert {key: about["options"][key] for key in options} == {key: getattr(settled, key) for key in options}
+        if design is not None:
+            stated = {key: value for key, value in saved.plain(design).items() if value is not None}
+            assert {key: about["design"][key] for key in stated} == stated
+
+
+def test_the_command_that_learns_what_is_shipped(small_folder, tmp_path):
+    words = ["vand", "--out", str(tmp_path), "--weights", str(small_folder), "--count", "2", "--epochs", "1"]
+    ran = CliRunner().invoke(train_learned.main, words, catch_exceptions=False)
+    assert ran.exit_code == 0 and "vand: 4 images, last loss " in ran.output
+    same = tmp_path / "same.safetensors"
+    train_learned.learn("vand", refclip.load(small_folder), auxiliary(2), same, {"epochs": 1})
+    assert same.read_bytes() == (tmp_path / "vand.safetensors").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2  # no checkpoint is left
 
 
 # --- the table of all methods ----------------------------------------------------------------------------------------
