@@ -149,7 +149,8 @@ def _guise(have: np.ndarray, want: np.ndarray, atol: float) -> str:
     if have.ndim >= 2 and have.shape[-1] == have.shape[-2] and np.allclose(have.swapaxes(-1, -2), want, 0, atol):
         return "; they are the expected ones with the last two axes exchanged"
     size = float((want * want).sum())
-    if np.isfinite(have).all() and np.isfinite(size) and size > 0:
+    # of a single number it would be true of any value, and tell nothing
+    if have.size > 1 and np.isfinite(have).all() and np.isfinite(size) and size > 0:
         factor = float((have * want).sum()) / size
         # a wrong constant leaves no more than rounding when it is taken out
         if factor and np.abs(have - factor * want).max() <= max(atol, 1e-6 * np.abs(want).max()) * max(1, abs(factor)):

@@ -35,14 +35,17 @@ clip = refclip.load("refclip-mini")  # the small model that comes with the libra
 thing = toy.category("biscuit", seed=2, train=4, good=5, each=1, size=160)  # drawn pictures, from a seed
 flawless = [shot for shot in thing.test if not shot.label]
 damaged = [shot for shot in thing.test if shot.label]
-burnt = next(shot for shot in damaged if shot.defect == "burn")
+holed = next(shot for shot in damaged if shot.defect == "hole")
 print(f"{len(flawless)} flawless pictures; damaged ones: {', '.join(shot.defect for shot in damaged)}")
 
 # %% [markdown]
 # ## 1. One picture, two sentences
+#
+# A damaged biscuit and five flawless ones go through the image tower, two sentences through the text tower. Both come
+# out as vectors of length 1, and the cosine says how near two of them are. The numbers below are of the damaged one.
 
 # %%
-pictures = [burnt, *flawless]
+pictures = [holed, *flawless]
 pixels, geometry = preprocess([shot.image for shot in pictures], clip.preprocess)  # [b, 3, H, W]
 image = refclip.encode_image(clip, pixels, normalize=True)  # [b, e], of length 1
 sentences = ["a photo of a flawless biscuit.", "a photo of a damaged biscuit."]
@@ -60,6 +63,8 @@ for sentence, cosine in zip(sentences, cosines[0], strict=True):
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: from two cosines to a probability
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -95,21 +100,23 @@ def my_p_abnormal(cosines, temperature):
 # %% tags=["figure"]
 temperatures = np.geomspace(0.01, 1, 60)
 figure, (left, right) = figures.axes(1, 2, width=12, height=3.9)
-figures.picture(left, burnt.image, "the picture (outlined: the defect)")
-figures.outline(left, burnt.mask)
+figures.picture(left, holed.image, "the picture (outlined: the defect)")
+figures.outline(left, holed.mask)
 for i, shot in enumerate(pictures):
     curve = [nn.softmax(cosines[i] / t)[1] for t in temperatures]
     of = figures.COLOURS["vermilion" if shot.label else "blue"]
-    name = {0: "burnt", 1: "flawless"}.get(i)  # one entry for all the flawless ones
+    name = {0: "with a hole", 1: "flawless"}.get(i)  # one entry for all the flawless ones
     right.plot(temperatures, curve, "-" if shot.label else "--", color=of, label=name)
+right.axhline(0.5, color="black", linestyle=":", linewidth=1)
 right.set(xscale="log", xlabel="temperature", ylabel="p(abnormal)", ylim=(0, 1))
 right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# The curves never cross. p(abnormal) grows with the *difference* of the two cosines, at every temperature: it spreads
-# the scores, or crowds them around 0.5, and does not change who is first. So a threshold of 0.5 has no meaning of its
-# own, and a measure of order (AUROC, notebook [09](09_metrics.ipynb)) does not see the temperature.
+# The curves never cross: who is first at one temperature is first at every other. p(abnormal) grows with the
+# *difference* of the two cosines; the temperature spreads the scores, or crowds them around 0.5 (dotted), and does no
+# more. So a threshold of 0.5 has no meaning of its own, and a measure of order (AUROC, notebook
+# [09](09_metrics.ipynb)) does not see the temperature.
 #
 # ## 2. More than one way to say it
 #
@@ -117,6 +124,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: a prototype
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 #
 # The mean of the vectors as they come, and then length 1.
 
@@ -198,6 +207,8 @@ print(f"{p.size} patches, a grid of {side} x {side}; the picture is {side * patc
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: from patches to a map
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # Patches are numbered row by row. Every pixel gets the value of the patch in which it lies.
 
 
@@ -232,10 +243,10 @@ def my_map(p, side, patch):
 # %% tags=["figure"]
 grid = p.reshape(side, side)
 smooth = resize(grid, (side * patch, side * patch), "bilinear")  # what the methods do
-where = to_model(burnt.mask, geometry[0], "box") > 0.5  # the mask as the model sees the picture
+where = to_model(holed.mask, geometry[0], "box") > 0.5  # the mask as the model sees the picture
 figure, three = figures.axes(1, 3, width=13, height=4)
-figures.picture(three[0], burnt.image, "the picture")
-figures.outline(three[0], burnt.mask)
+figures.picture(three[0], holed.image, "the picture")
+figures.outline(three[0], holed.mask)
 figures.heat_map(three[1], grid, "a value for each patch", scale="", vmin=p.min(), vmax=p.max(), bar=False)
 figures.heat_map(three[2], smooth, "enlarged, bilinear", scale="p(abnormal)", vmin=p.min(), vmax=p.max())
 figures.outline(three[2], where)
@@ -244,11 +255,26 @@ print(f"the map's largest value, one way to score the picture: {smooth.max():.2f
 print(f"share of pairs of a damaged and a flawless pixel in the right order: {metrics.auroc(smooth, where):.2f}")
 
 # %% [markdown]
+# The share on the last line is the AUROC of the pixels: 1 if every damaged one is above every flawless one, 0.5 for a
+# map that knows nothing. A map is no finer than its patches, however smoothly it is enlarged. And it is seldom bright
+# at the defect alone: an edge or a shadow can be as far from "flawless" as a hole.
+#
 # ## 4. Every method, side by side
 #
-# The methods differ in what they need beside the picture: nothing, a few flawless pictures of the same kind
-# ("references"), other pictures of the set ("partners"), or the whole set. Where a method has to learn and no file of
-# what it learned comes with the model, the cell passes it over. All get the burnt picture and the flawless ones.
+# The library has fifteen. None has to be understood yet; this is the map of the course:
+#
+# | what is compared with the picture | methods | notebook |
+# |---|---|---|
+# | words, with the whole picture or with plain patches | `clip`, `clip-ac`, `maskclip` | 01, 02 |
+# | words, window by window; with references, too | `winclip`; `winclip+` | 04 |
+# | words, by the v-v path | `anoclip`, `anovl` | 03 |
+# | words and other pictures | `dual-image`, `dual-image+` | 08 |
+# | learned prompts, or learned projections | `anomalyclip`, `coop`, `vand`, `clip-ada` | 06, 07 |
+# | other pictures alone, no words | `patchcore`, `musc` | 11 |
+#
+# They differ in what they need beside the picture: nothing, a few flawless pictures of the same kind ("references"),
+# other pictures of the set ("partners"), or the whole set. Where a method has to learn and no file of what it learned
+# comes with the model, the cell passes it over. All get the picture with the hole and the flawless ones.
 
 # %%
 needed = {
@@ -266,9 +292,9 @@ for method, (module, _) in refclip.METHODS.items():
         continue
     beside = {"references": list(thing.train)} if needed[need] == "references" else {}
     answers[method] = refclip.detector(method, clip, thing.words, **beside)([shot.image for shot in pictures])
-print(f"\n{'method':12} {'looks at':20} {'burnt':>7}   flawless from .. to   map: AUROC")
+print(f"\n{'method':12} {'looks at':20} {'hole':>7}   flawless from .. to   map: AUROC")
 for method, answer in answers.items():
-    others, truth = answer.score[1:], to_model(burnt.mask, answer.geometry[0], "box") > 0.5
+    others, truth = answer.score[1:], to_model(holed.mask, answer.geometry[0], "box") > 0.5
     print(
         f"{method:12} {needed[contexts.needs(refclip.METHODS[method][0])]:20} {answer.score[0]:7.2f}   "
         f"{others.min():7.2f} .. {others.max():<7.2f}    {metrics.auroc(answer.map[0], truth):.2f}"
@@ -284,26 +310,30 @@ columns = 4
 rows = -(-(len(answers) + 1) // columns)
 figure, many = figures.axes(rows, columns, width=13, height=3.2 * rows)
 places = list(many.flat)
-figures.picture(places[0], burnt.image, "the picture")
-figures.outline(places[0], burnt.mask)
+figures.picture(places[0], holed.image, "the picture")
+figures.outline(places[0], holed.mask)
 for i, (method, answer) in enumerate(answers.items(), start=1):
     usual = np.sort(answer.map[1:].ravel())
     share = np.searchsorted(usual, answer.map[0]) / usual.size
     title = f"{method}\n({needed[contexts.needs(refclip.METHODS[method][0])]})"
     last = i % columns == columns - 1 or i == len(answers)
     figures.heat_map(places[i], share, title, scale="share lower", vmin=0.5, vmax=1, bar=last)
-    figures.outline(places[i], to_model(burnt.mask, answer.geometry[0], "box") > 0.5)
+    figures.outline(places[i], to_model(holed.mask, answer.geometry[0], "box") > 0.5)
 for ax in places[len(answers) + 1 :]:
     ax.axis("off")
 plt.show()
 
 # %% [markdown]
 # Dark is usual, bright is rare on the flawless pictures. A map that is bright all over says that the whole picture is
-# unusual: biscuits lie on wood or on linen, and a method may find the rarer ground worth a remark.
+# unusual: biscuits lie on wood or on linen, and a method may find the rarer ground worth a remark. A map that is bright
+# *around* the thing and dark on the defect is a sign of patches that do not speak for their own place: look at `clip`,
+# whose patches are the tower's own, and then at the methods of the v-v path. [03](03_attention_variants.ipynb) says
+# why.
 #
 # ## 5. Where it fails
 #
-# All damaged pictures by one method: the code chooses the best map and the worst.
+# So far you have seen one picture, and a hole is an easy defect. Here are all damaged pictures, by one method: the code
+# chooses the best map and the worst.
 
 # %% tags=["figure"]
 answer = refclip.detector("winclip+", clip, thing.words, references=list(thing.train))([s.image for s in damaged])
@@ -334,6 +364,35 @@ plt.show()
 # - The temperature stretches scores and keeps their order. Words shift all of them.
 # - A map is the same question, asked of every patch.
 # - Methods differ in what they need beside the picture. Compare orders, not scores, and show the worst case too.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. A picture has p(abnormal) = 0.52. Is it damaged? (section 1)
+# 2. Somebody lowers the temperature from 0.07 to 0.01. What becomes of the scores, and of the AUROC? (section 1)
+# 3. Patches of 8 x 8 pixels, a grid of 15 x 15, counted from 0. Which patch covers the pixel in row 20, column 100?
+#    (section 3)
+# 4. You have thirty flawless pictures and no name for the thing. Which methods are left? (section 4)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. That cannot be said. Words and temperature move the number; compare it with those of flawless pictures.
+# 2. The scores spread. Their order stays, and with it the AUROC.
+# 3. Row 2, column 12 of the grid: number 2 * 15 + 12 = 42.
+# 4. `patchcore`, which takes the flawless ones as references; `musc`, which needs other pictures of the set; and
+#    those whose prompts say "object", such as `anomalyclip`.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Radford et al. 2021, "Learning transferable visual models from natural language supervision" (CLIP), sections 2 and
+#   3.1: one space for pictures and sentences, and classes asked for in words.
+# - Jeong et al. 2023, "WinCLIP", sections 1 and 4: the question of this notebook, first asked there.
+# - Bergmann et al. 2021, "The MVTec anomaly detection dataset": what the papers' numbers are measured on.
+# - Here: `refclip/zeroshot.py` has sections 1 to 3; `docs/differences.md` says where papers and programs part ways.
 #
 # Next: [01 CLIP from scratch](01_clip_from_scratch.ipynb), or [11 Your own images](11_your_own_images.ipynb).
 

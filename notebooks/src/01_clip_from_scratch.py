@@ -13,8 +13,8 @@
 # - find the two errors that raise no exception and change every number: a softmax along the wrong axis, the wrong
 #   activation.
 #
-# **You need** NumPy's `reshape`, `transpose` and `@`. No torch, no network, no GPU. **Time:** an hour to work
-# through; running all cells takes well under half a minute on two cores.
+# **You need** NumPy's `reshape`, `transpose` and `@`. No torch, no network, no GPU. **Time:** an hour and a half to
+# work through; running all cells takes well under half a minute on two cores.
 
 # %% [markdown] tags=["shapes"]
 # **The map:** pixels `[b, 3, H, W]` → patches `[b, g, 3pp]` → tokens `[b, n, d]` → (q, k, v) `[b, h, n, c]` → weights
@@ -82,6 +82,8 @@ patches.shape
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: patches without a loop
 #
+# *Difficulty 2 of 3, about 15 minutes.*
+#
 # The same with `reshape` and `transpose` alone. Fill in the body; until then the checker says that it is not solved,
 # and the notebook runs on.
 
@@ -105,6 +107,14 @@ check(
 # %% [markdown] tags=["hint"]
 # `reshape` can split an axis in two without moving a number: H is `gh` times `p`, W is `gw` times `p`, which gives six
 # axes `[b, 3, gh, p, gw, p]`. Which order must they have before the last `reshape` joins them again?
+#
+# <details>
+# <summary>Second hint</summary>
+#
+# `reshape` joins neighbours, the last axis running fastest. What becomes g has to stand together, `gh, gw`, and behind
+# it what becomes one row, in the order of the loop's rows: colour, row, column.
+#
+# </details>
 
 
 # %% tags=["solution"]
@@ -146,8 +156,9 @@ places = nn.normalize(v.positional_embedding[1:])  # [g, d]
 figure, three = figures.axes(1, 3, width=12, height=3.6)
 for ax, (row, column) in zip(three, [(grid // 2, grid // 2), (1, 1), (grid // 2, grid - 2)], strict=True):
     cosine = (places @ places[row * grid + column]).reshape(grid, grid)
-    figures.heat_map(ax, cosine, f"place ({row}, {column})", scale="cosine", vmin=-0.5, vmax=0.5, signed=True)
-    ax.plot(column, row, "x", color="white", markersize=9)  # itself: 1, beyond the scale
+    last = ax is three[-1]
+    figures.heat_map(ax, cosine, f"place ({row}, {column})", scale="cosine", vmin=0, vmax=1, bar=last)
+    ax.plot(column, row, "x", color="black", markersize=9)  # itself: 1
 plt.show()
 
 cosines = (places @ places.T).reshape(grid, grid, grid, grid)
@@ -159,19 +170,23 @@ apart = (cosines.sum() - grid**2) / (grid**4 - grid**2)
 print(f"mean cosine to the four neighbours {beside:.2f}, to any other place {apart:.2f}")
 
 # %% [markdown]
-# What is above chance here was learnt from pictures alone: that tokens lie on a plane, what is next to what, where
-# the middle is. In large models that were trained for long, the neighbours, the row and the column stand out much
-# more clearly (Dosovitskiy et al. 2021, figure 7); a small model trained for hours knows less of it. The last cell
-# says how to look.
+# The three maps share one scale; 0 and below is black. Whatever is bright near the cross was learnt from pictures
+# alone: that tokens lie on a plane, what is next to what, where the border is. In large models that were trained for
+# long, the row and the column of a place stand out as well (Dosovitskiy et al. 2021, figure 7); the last cell says how
+# to look.
 #
 # ## 3. Layer norm
 #
 # $$\mathrm{LN}(x) = \frac{x - \bar x}{\sqrt{\mathrm{var}(x) + \varepsilon}} \odot \gamma + \beta$$
 #
-# (Ba et al. 2016, equation 4), over the last axis: each token by itself, whatever the others are.
+# (Ba et al. 2016, equation 4), over the last axis: each token by itself, whatever the others are. Blocks add to
+# a token, again and again, and its length drifts; attention and MLP read it through a layer norm, which brings it back
+# to one size first.
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: layer norm
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -181,11 +196,12 @@ def my_layer_norm(x, gain, bias, eps=1e-5):
 
 
 # %% tags=["check"]
+ones, zeros = np.ones(x0.shape[-1]), np.zeros(x0.shape[-1])
 check(
     "layer norm",
     my_layer_norm,
     on(tokens, v.ln_pre.gain, v.ln_pre.bias, gives=x0),
-    on(x0[0, 0], np.ones(x0.shape[-1]), np.zeros(x0.shape[-1]), gives=nn._layer_norm(x0[0, 0], 1.0, 0.0, 1e-5)),
+    on(x0[0, 0], ones, zeros, gives=nn.layer_norm(x0[0, 0], nn.LayerNorm(ones, zeros))),
     atol=1e-10,
 )
 
@@ -254,6 +270,29 @@ def attention_by_matmul(q, k, value):
 
 np.testing.assert_allclose(attention_by_matmul(q, k, value), attention_by_loop(q, k, value), rtol=0, atol=1e-10)
 print("loop and product agree to 1e-10")
+
+# %% [markdown] tags=["predict"]
+# Before 226 tokens, three that fit into the head:
+#
+# | token | asks (q) | is found by (k) | is read as (value) |
+# |---|---|---|---|
+# | 0 | (4, 0) | (1, 0) | 10 |
+# | 1 | (0, 4) | (0, 1) | 20 |
+# | 2 | (0, 0) | (1, 1) | 60 |
+#
+# **Predict.** Which two tokens does token 0 read, and what comes out, roughly? What does token 2 get, which asks for
+# nothing?
+
+# %%
+few_q, few_k = np.array([[4.0, 0], [0, 4], [0, 0]]), np.array([[1.0, 0], [0, 1], [1, 1]])  # [3, 2] each
+few_values = np.array([[10.0], [20], [60]])  # [3, 1]
+print("weights (row i: what token i reads):\n", softmax(few_q @ few_k.T / np.sqrt(2)).round(2))
+print("comes out:", attention_by_matmul(few_q, few_k, few_values)[:, 0].round(1))
+
+# %% [markdown]
+# Token 0 agrees equally with keys 0 and 2, and gets nearly the mean of their values, 35. A query of zeros agrees with
+# all keys alike: the plain mean, 30. No token knows *where* another stands; in a tower only the vectors of section 2
+# say so.
 
 # %% [markdown] tags=["predict"]
 # **Predict.** Add up the weights along a row (what one token reads) and along a column (how much one token is read).
@@ -335,6 +374,8 @@ print("values are of size", f"{np.abs(right).mean():.2g}")
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: all heads at once
 #
+# *Difficulty 2 of 3, about 15 minutes.*
+#
 # A tower has h heads of width c = d / h, side by side in q, k and v. Attend in each, and lay the results side by side
 # again. No loop over heads: `@` multiplies the last two axes and repeats over those before.
 
@@ -361,7 +402,7 @@ def my_heads(q, k, value, heads):
     n, d = q.shape
     q, k, value = (x.reshape(n, heads, d // heads).transpose(1, 0, 2) for x in (q, k, value))  # [h, n, c]
     weights = softmax(q @ k.transpose(0, 2, 1) / np.sqrt(d // heads))  # [h, n, n]
-    return (weights @ value).transpose(1, 0, 2).reshape(n, d)
+    return (weights @ value).transpose(1, 0, 2).reshape(n, d)  # [n, h, c] first, or heads would be shuffled
 
 
 # %% [markdown]
@@ -411,16 +452,26 @@ print("attention, MLP and block agree with the library to 1e-10")
 # %% tags=["figure"]
 length = lambda x: np.linalg.norm(x[0, 1:], axis=-1).mean()  # noqa: E731
 numbers = range(1, len(out.trace) + 1)
-figure, ax = figures.axes(width=8, height=3.6)
+figure, ax = figures.axes(width=10, height=3.6)
 ax.plot(numbers, [length(t.input) for t in out.trace], "o-", label="token that enters")
 ax.plot(numbers, [length(t.attention) for t in out.trace], "s-", label="attention adds")
 ax.plot(numbers, [length(t.mlp) for t in out.trace], "^-", label="MLP adds")
 ax.set(xlabel="block", ylabel="mean length of a patch's vector", ylim=(0, None), xticks=list(numbers))
-ax.legend(loc="center right")
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
+for t, number in zip(out.trace, numbers, strict=True):
+    shares = (length(t.attention) / length(t.input), length(t.mlp) / length(t.input))
+    print(f"block {number}: attention adds {shares[0]:.2f} of what enters, the MLP {shares[1]:.2f}")
+
+# %% [markdown]
+# Read the shares, not the heights: a vector of length 30 can turn a stream of length 15 anywhere, and hardly moves one
+# of 150. Where shares fall towards the end, late blocks can only adjust. (Length is no measure of importance: the last
+# layer norm takes it away, and a short vector in the right direction may decide.)
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: the weights of a block
+#
+# *Difficulty 1 of 3, about 10 minutes.*
 #
 # How many numbers has a block of width d, with an MLP four times as wide? Give a function of d. (Which matrices are
 # there, which biases, which gains?) The checker holds it against this model and against ViT-L-14's d = 1024.
@@ -574,6 +625,8 @@ print(f"the wrong activation moves them by {np.abs(shift).mean():.4f}")
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: the last block, for the class token alone
 #
+# *Difficulty 3 of 3, about 20 minutes.*
+#
 # Only the class token leaves the tower. In the last block it must hear all tokens; but which of the block's products
 # need to be computed for all n tokens, and which for one? Write the last block so that it returns the class token
 # alone.
@@ -598,6 +651,14 @@ check(
 # %% [markdown] tags=["hint"]
 # Keys and values are needed of all tokens, the query of one. `q[:1]` keeps the axis, so that the rest of the code can
 # stay as it is. After attention there is a single row left for the output projection and for the whole MLP.
+#
+# <details>
+# <summary>Second hint</summary>
+#
+# Begin with `project` and `split_heads` as in section 4; then `q[:, :1]`, `[h, 1, c]`. The stream goes on, too: add to
+# `x[:1]`, not to `x`. The MLP of one row is `my_mlp`.
+#
+# </details>
 
 
 # %% tags=["solution"]
@@ -607,6 +668,7 @@ def my_last_block(x, block, heads):
     q, k, value = (split_heads(y, heads)[0] for y in qkv)  # [h, n, c] each
     weights = softmax(q[:, :1] @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]))  # [h, 1, n]
     heard = (weights @ value).transpose(1, 0, 2).reshape(1, -1)  # [1, d]
+    # from here on one row: nothing below lets tokens meet
     middle = x[:1] + heard @ block.attn.out_proj.weight.T + block.attn.out_proj.bias  # [1, d]
     return (middle + mlp(nn.layer_norm(middle, block.ln_2), block, "gelu"))[0]
 
@@ -619,6 +681,40 @@ def my_last_block(x, block, heads):
 # - A tower is patches, one product, positions, and blocks that add to a stream of tokens.
 # - Attention is a mean of values, with weights from queries and keys. Nothing else lets tokens meet.
 # - Wrong axis, wrong activation, wrong order of axes: none raises an error. Check each step against something known.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. ViT-L-14-336 cuts 336 pixels into patches of 14, is 1024 wide and has 16 heads. What are the shapes of q and of the
+#    weights, of one picture in one head? (sections 1 and 4)
+# 2. Along which axis does the softmax of attention run, and what would tell you that it runs along the other?
+#    (section 4)
+# 3. Two pictures have the same patches in another order. Where do their embeddings begin to differ? (section 2)
+# 4. Why are wide heads worse off without the division by $\sqrt c$? (section 4)
+# 5. Which products of the last block are needed for all tokens, if the class token alone leaves? (section 6)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. 24 x 24 patches and the class token: q is `[577, 64]`, the weights are `[577, 577]`.
+# 2. Along the keys, so that rows add up to 1. No shape tells: only row sums, or a known answer.
+# 3. At the vectors of the places, which are added to the patches. Without them the embeddings would be the same.
+# 4. Their scores are larger, the softmax is nearly one-hot, and its derivative nearly 0.
+# 5. Layer norm, keys and values. One query, one row of weights, one row of the MLP are enough.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Vaswani et al. 2017, "Attention is all you need", section 3.2: scaled dot products, and several heads.
+# - Dosovitskiy et al. 2021, "An image is worth 16x16 words", section 3.1 for the tower, 4.5 for looking into it.
+# - Radford et al. 2021, "Learning transferable visual models from natural language supervision" (CLIP), section 2.
+# - Xiong et al. 2020, "On layer normalization in the transformer architecture": why LN stands before, not behind.
+# - Jain and Wallace 2019, "Attention is not explanation", and the answer: Wiegreffe and Pinter 2019, "Attention is not
+#   not explanation".
+# - Hendrycks and Gimpel 2016, "Gaussian error linear units", section 2: GELU, and where the 1.702 is from.
+# - Here: `refclip/attention.py`, `transformer.py`, `vit.py`, in this order.
 #
 # Next: [02 text](02_text.ipynb) is the other tower; [09 metrics](09_metrics.ipynb) is how maps are judged.
 

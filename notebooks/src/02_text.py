@@ -78,6 +78,8 @@ print("the first pairs:", list(rank)[:6])
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: byte-pair encoding
 #
+# *Difficulty 3 of 3, about 20 minutes.*
+#
 # Merge a word. If a pair occurs more than once, join all of its occurrences, from the left.
 
 
@@ -108,6 +110,14 @@ check(
 # Keep a list of pieces. In each round, of all neighbours `(pieces[i], pieces[i + 1])` that are in `rank`, take the pair
 # with the smallest rank: `min(pairs, key=...)`. Build a new list in which it is joined wherever it occurs. Stop when no
 # neighbours are in `rank`.
+#
+# <details>
+# <summary>Second hint</summary>
+#
+# The start: `[*word[:-1], word[-1] + "</w>"]`. Building the new list wants a `while` with an index that goes on by 2
+# where the pair was joined, and by 1 elsewhere: with `for`, "aaa" would use its middle letter twice.
+#
+# </details>
 
 
 # %% tags=["solution"]
@@ -118,12 +128,12 @@ def my_pieces(word, rank):
         pairs = [pair for pair in zip(pieces, pieces[1:], strict=False) if pair in rank]
         if not pairs:
             return tuple(pieces)
-        best = min(pairs, key=rank.get)
+        best = min(pairs, key=rank.get)  # first in the list, wherever it stands in the word
         joined, i = [], 0
         while i < len(pieces):
             if tuple(pieces[i : i + 2]) == best:
                 joined.append(pieces[i] + pieces[i + 1])
-                i += 2
+                i += 2  # both letters are used up
             else:
                 joined.append(pieces[i])
                 i += 1
@@ -131,6 +141,14 @@ def my_pieces(word, rank):
 
 
 # %% [markdown]
+# <details>
+# <summary>How "thinking" is merged</summary>
+#
+# `t h i n k i n g</w>`: in (twice, in one round), th, ing, king, thin, thinking. So k joins "ing" long before "th"
+# joins "in": nobody who goes from left to right would make "king" of it. The list decides, not the place.
+#
+# </details>
+#
 # ### The row that the tower reads
 #
 # Start of text, the pieces, end of text, then zeros up to 77. Zero is also the id of "!", but as you will see nobody
@@ -165,6 +183,8 @@ print("the scratch is still there:", "scratch" in decode(tokenize(long)[0]))
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: the mask
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -242,6 +262,11 @@ for ax, layer in zip(many, (0, len(maps) // 2, len(maps) - 1), strict=True):
     ax.set_yticks(range(n), words if ax is many[0] else [])
 plt.show()
 
+# %% [markdown]
+# A row is a token that reads, a column one that is read; white is hidden by the mask. The start can read itself alone,
+# so its weight is 1 in every block. The embedding is read off the last row: which words did the end hear in the first
+# block, and which in the last?
+
 # %% [markdown] tags=["predict"]
 # **Predict.** Replace everything *after* the end-of-text token by other tokens. How much does the embedding change? And
 # if the first word is replaced? What does the answer mean for the cost of a prompt of 9 tokens in a tower of 77?
@@ -307,6 +332,8 @@ np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-10)  # float64: the ord
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: where to read
 #
+# *Difficulty 2 of 3, about 5 minutes.*
+#
 # The end-of-text token has the largest id of all, which is how CLIP finds it. Given the last block's output and the
 # ids, take out the tokens at the end of each text. (A common slip is to take the last of the 77: it runs, and every
 # prompt is then read through its padding.)
@@ -335,11 +362,11 @@ check(
 # %% tags=["solution"]
 def my_pool(x, ids):
     """[b, n, d] and [b, n] -> [b, d]."""
-    return x[np.arange(len(ids)), ids.argmax(axis=1)]
+    return x[np.arange(len(ids)), ids.argmax(axis=1)]  # text 0 at its end, text 1 at its own
 
 
 # %%
-x, trace = embed_tokens(t, ids), text_tower(t, embed_tokens(t, ids), end_of_text(ids), trace=True)[1]
+trace = text_tower(t, embed_tokens(t, ids), end_of_text(ids), trace=True)[1]
 last = nn.normalize(nn.layer_norm(trace[-1].output[:, -1], t.ln_final) @ t.text_projection)
 good = refclip.encode_text(clip, texts, normalize=True)
 print("read at place 76 instead of the end: cosine to the right answer", (last * good).sum(axis=1).round(3))
@@ -352,6 +379,8 @@ print("read at place 76 instead of the end: cosine to the right answer", (last *
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: compose
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 #
 # Braces in a state stand for the object's name, in a template for the state. State by state.
 
@@ -432,6 +461,8 @@ print(f"same thing, other state: {state:.2f}; same state, other thing: {thing:.2
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: prototypes
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -493,31 +524,69 @@ g = zeroshot.prototypes(clip, composed)
 ensemble = metrics.auroc(zeroshot.p_abnormal(features, g, 0.07), labels)
 
 # %% tags=["figure"]
-figure, ax = figures.axes(width=8.5, height=3.8)
+figure, ax = figures.axes(width=10.5, height=3.8)
 ax.hist(pairs.ravel(), bins=40, color=figures.COLOURS["sky"])
 ax.axvline(ensemble, color=figures.COLOURS["vermilion"], label=f"ensemble: {ensemble:.2f}")
 ax.axvline(0.5, color="black", linestyle=":", label="chance")
 ax.set(
+    yscale="log",  # or the few bad pairs could not be seen beside the many good ones
     xlabel="image AUROC of one pair of prompts",
-    ylabel="pairs",
+    ylabel="pairs (powers of ten)",
     title=f"{pairs.size:,} pairs of prompts, the same {len(labels)} pictures",
 )
-ax.legend(loc="upper left", frameon=True)
+ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 print(f"pairs: {pairs.min():.2f} to {pairs.max():.2f}; the ensemble beats {(ensemble > pairs).mean():.0%} of them")
+for which, place in (("best", pairs.argmax()), ("worst", pairs.argmin())):
+    i, j = np.unravel_index(place, pairs.shape)
+    print(f"{which:6} {pairs[i, j]:.2f}  {unique['normal'][j]!r} / {unique['abnormal'][i]!r}")
 
 # %% [markdown]
 # Thousands of detectors that differ in one sentence, on the same pictures: the spread is what a choice of words is
-# worth. The best pair is known only with the labels in sight; picking it is picking by the answer. The ensemble is
-# what one gets without peeking. On 34 pictures the AUROC itself is uncertain by about 0.1, so do not read a ranking
-# of words from this figure either. And it is a small model on drawn pictures: the spread of a pretrained CLIP on
-# photographs is yours to measure.
+# worth. (Heights are in powers of ten: a bar one step lower holds a tenth of the pairs.) Read the best and the worst
+# pair aloud: would you have guessed which is which? The best is known only with the labels in sight; picking it is
+# picking by the answer. The ensemble is what one gets without peeking. On 34 pictures the AUROC itself is uncertain by
+# about 0.1, so do not read a ranking of words from this figure either. And it is a small model on drawn pictures: the
+# spread of a pretrained CLIP on photographs is yours to measure.
 #
 # ## What to remember
 #
 # - Tokens are pieces of lower-case words. Long texts are cut in silence.
 # - The mask makes the end-of-text token the only one that has heard everything, and everything after it free to drop.
 # - Two prototypes are means over prompts. How the mean is taken differs between programs; say which you took.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. What arrives in the tower of "Metal_Nut", and what of a description of 90 tokens? (section 1)
+# 2. Why may the tower stop behind the end-of-text token, and why is its answer read there? (section 2)
+# 3. Why is "flawless zipper" held against "damaged zipper", and not against "damaged cork"? (section 3)
+# 4. Two programs have the same prompts and the same weights, and their prototypes differ in the third decimal. What do
+#    you ask? (section 4)
+# 5. A paper reports the best of a hundred prompts. What is missing? (section 5)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. `metal`, `_`, `nut`, without the capitals; and its first 75 tokens, between start and end, in silence.
+# 2. Under the mask nothing before the end can read what is behind it; and the end alone has read the whole text.
+# 3. The name moves a prompt as well. Within one name the state is the only difference left.
+# 4. Whether each embedding was scaled to length 1 before the mean.
+# 5. Whose labels chose it. On the pictures that it was chosen on, the best of many is too good.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Sennrich et al. 2016, "Neural machine translation of rare words with subword units", section 3.2: byte-pair
+#   encoding.
+# - Radford et al. 2021 (CLIP), section 2.4 for the text tower, 3.1.4 for prompts and ensembles of them.
+# - Jeong et al. 2023, "WinCLIP", section 4.1: the compositional ensemble.
+# - Zhou et al. 2022, "Learning to prompt for vision-language models" (CoOp): words replaced by vectors, as in
+#   [06](06_anomalyclip.ipynb).
+# - Yuksekgonul et al. 2023, "When and why vision-language models behave like bags-of-words, and what to do about it".
+# - Here: `refclip/tokenizer.py`, `text.py`, `prompts.py`, `zeroshot.py`.
 #
 # Next: [03 attention variants](03_attention_variants.ipynb) brings words to patches; [09 metrics](09_metrics.ipynb)
 # says what AUROC hides.

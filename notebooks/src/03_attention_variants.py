@@ -57,6 +57,8 @@ print(len(pictures), "pictures:", [shot.defect for shot in pictures])
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: the weights of a variant
 #
+# *Difficulty 1 of 3, about 5 minutes.*
+#
 # For one head. `variant` is a name such as "v-v".
 
 
@@ -122,6 +124,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: how far does a token read?
+#
+# *Difficulty 2 of 3, about 15 minutes.*
 #
 # For each patch, the mean distance (in patches, on the grid) to the patches that it reads, weighted by its weights: 0
 # if it reads itself alone.
@@ -211,6 +215,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: the dual path
+#
+# *Difficulty 3 of 3, about 20 minutes.*
 #
 # `run_block(x, weights, heads, activation)[0]` is one block of the original path, and
 # `attention(qkv, weights.attn, heads, variant=...)` one attention. Put them together.
@@ -308,7 +314,7 @@ figure, ax = figures.axes(width=8.5, height=3.8)
 for i, values in enumerate(each.values()):
     ax.plot([i] * len(values), values, "o", color=figures.COLOURS["blue"], alpha=0.5)
     ax.plot([i - 0.2, i + 0.2], [np.mean(values)] * 2, color=figures.COLOURS["vermilion"])
-    ax.text(i + 0.25, np.mean(values), f"{np.mean(values):.2f}", va="center")
+    ax.text(i + 0.25, np.mean(values), f"{np.mean(values):.2f}", va="center", backgroundcolor="white")
 ax.axhline(0.5, color="black", linestyle=":")
 ax.set(ylabel="AUROC of a picture's patches", ylim=(0, 1.02), xlim=(-0.5, 3.7))
 ax.set_xticks(range(4), list(each))
@@ -330,6 +336,8 @@ for name, values in each.items():
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: where to start
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 #
 # AnomalyCLIP replaces attention from the 6th of 24 blocks on. `Dual(start=...)` counts from 0. For a tower of another
 # depth the same *fraction* of the blocks keeps its plain attention, rounded to the nearest whole number, and at least
@@ -376,6 +384,35 @@ plt.show()
 # - l = r puts each token on top of its own row. How far on top, lengths decide.
 # - The dual path leaves the class token alone; maps come from y, scores of images from x.
 # - Where it starts matters, papers differ, and a fraction of the depth is how it carries over to another tower.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. In the v-v variant: which two make the scores, which one is read, and what had to be trained for it? (section 1)
+# 2. "With v-v every token reads itself most." When is that false? (section 2)
+# 3. Which of the two paths has an MLP, and which one gives the picture's score? (section 4)
+# 4. The AUROC of a map is 0.3. Why may you not just turn it round? (section 5)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. v and v; v; nothing.
+# 2. When another token's v is longer and points nearly the same way: then $v_i \cdot v_j > \lVert v_i \rVert^2$.
+# 3. The original path, for both. The second takes attention only, and gives the patches of the map.
+# 4. That it has to be turned was learned from the masks. On the next category it may be the other way round.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Zhou, Loy and Dai 2022, "Extract free dense labels from CLIP" (MaskCLIP), section 3: the last block without queries
+#   and keys.
+# - Li et al. 2023, "A closer look at the explainability of contrastive language-image pre-training" (CLIP Surgery):
+#   v-v, and the second path.
+# - Zhou et al. 2024, "AnomalyCLIP", section 3.3 and appendix C: the variants compared.
+# - Zhang et al. 2024, "Dual-Image Enhanced CLIP", section 3.1: equation 4.
+# - Here: `refclip/attention.py` and the `Dual` of `transformer.py`.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -88,6 +88,8 @@ print(
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: how many windows cover a patch
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 
 
 # %% tags=["exercise"]
@@ -198,6 +200,8 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: a harmonic mean, with a zero
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # The limit of the harmonic mean, as one score goes to 0, is 0. No warning, no NaN: notebooks and production lines run
 # with warnings as errors.
 
@@ -231,6 +235,8 @@ def my_harmonic(scores):
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: equation 3
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 
 
 # %% tags=["exercise"]
@@ -297,6 +303,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: how many votes?
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -467,6 +475,8 @@ print(f"image tiling would take {tiled:,} tokens a picture, windows take {sum(fe
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: the distance to a memory
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # Lengths are not 1 yet.
 
 
@@ -514,6 +524,8 @@ def my_association(features, references):
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 6: equations 5 and 6
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -700,6 +712,36 @@ for d in (*winclip.DIFFERENCES, *winclip_plus.DIFFERENCES):
 # - The image scale orders pictures; windows order places within one.
 # - WinCLIP+ stores, and looks up. More references can only lower its distances.
 # - The paper leaves open the temperature, the crops and how maps are fused: ask which code made a number.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. A grid of 15 x 15 patches. How many windows of 2 x 2 are there, and how many cover a corner, an edge, the inside?
+#    (section 2)
+# 2. Why is leaving patches out the same as masking them? (section 2)
+# 3. Of nine windows eight say 0.9 and one says 0.1. What are the arithmetic and the harmonic mean? (section 4)
+# 4. From one reference to four: what can a distance do, and what can the AUROC do? (section 8)
+# 5. Two programs called WinCLIP give two numbers. Which choices do you ask for first? (section 10)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. 196; 1, 2 and 4.
+# 2. A masked token has a weight of exactly 0 wherever it could be read, so nothing that is kept depends on it.
+# 3. 0.81 and 0.48.
+# 4. A distance can fall or stay. The AUROC can do anything: distances of damaged patches fall, too.
+# 5. The temperature, the crops, and how maps of scales, of language and of references are put together.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Jeong et al. 2023, "WinCLIP", sections 4.1 to 4.3 for the method, table 8 for what each step is worth.
+# - He et al. 2022, "Masked autoencoders are scalable vision learners", section 3: a tower on the visible patches alone.
+# - Roth et al. 2022, "Towards total recall in industrial anomaly detection" (PatchCore), section 3: a memory of
+#   patches, on another backbone.
+# - Here: `refclip/methods/winclip.py`, `winclip_plus.py`; `docs/differences.md` for section 10.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -82,12 +82,12 @@ print(f"to be judged: {len(tested)} pictures of {', '.join(TEST)}")
 WORD, VECTOR, TOKEN = "0.85", SKY, ORANGE
 
 
-def strip(ax, row, tokens, first=0):
-    """One row of boxes, (text, colour) each, from column `first` on."""
+def strip(ax, row, tokens, first=0, turned=9):
+    """One row of boxes, (text, colour) each, from column `first` on; long words upright, in letters of `turned`."""
     for i, (text, colour) in enumerate(tokens):
         ax.add_patch(plt.Rectangle((first + i - 0.47, row - 0.4), 0.94, 0.8, color=colour))
         long = len(text) > 5
-        ax.text(first + i, row, text, ha="center", va="center", fontsize=8 if long else 10, rotation=90 * long)
+        ax.text(first + i, row, text, ha="center", va="center", fontsize=turned if long else 10, rotation=90 * long)
 
 
 def words_of(letter, states):
@@ -103,9 +103,9 @@ def legend(figure, **names):
     figure.legend(squares, words, loc="outside upper center", ncols=len(names))
 
 
-figure, ax = figures.axes(width=12, height=2.6)
-strip(ax, 1, words_of("V", ()))
-strip(ax, 0, words_of("W", ("damaged",)))
+figure, ax = figures.axes(width=12, height=3.3)
+strip(ax, 1, words_of("V", ()), turned=11)
+strip(ax, 0, words_of("W", ("damaged",)), turned=11)
 legend(figure, words_and_marks=WORD, learned_vectors=VECTOR)
 ax.set(xlim=(-0.6, 16.6), ylim=(-0.6, 1.6), xticks=range(17), xlabel="position")
 ax.set_yticks([0, 1], ["g_a, abnormal", "g_n, normal"])
@@ -128,7 +128,7 @@ plt.show()
 # %% tags=["figure"]
 DESIGN = settled_design(clip, Design())  # M' is 9 of 12 blocks in the paper, as much of this tower here
 depth, m = DESIGN.depth, DESIGN.tokens
-figure, many = figures.axes(2, 1, width=12, height=7)
+figure, many = figures.axes(2, 1, width=12, height=8.4)
 for ax, tuning in zip(many, ("concatenate", "overwrite"), strict=True):
     for block in range(1, blocks + 1):
         row, text = blocks - block, words_of("W", ("damaged",))
@@ -151,6 +151,8 @@ print(f"depth M' = {depth}: {depth - 1} insertions either way")
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: how they enter
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 #
 # The input of one block, both ways. With "concatenate" the tokens stand before the start of the text (the paper leaves
 # the place open; it is the library's choice).
@@ -263,6 +265,8 @@ def judged(learned, design=DESIGN, attention="v-v"):
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: the map
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # From unit vectors, on the grid of patches, before it is enlarged. What is $(1 - S_n) / 2 + S_a / 2$ when there are
 # only two classes?
 
@@ -297,6 +301,7 @@ def my_map(patches, text, tau):
     total = 0
     for x in patches:
         cosine = x @ text.T  # [b, g, 2]
+        # the softmax of two, divided by its own numerator; and (1 - S_n) / 2 + S_a / 2 is S_a
         total = total + 1 / (1 + np.exp((cosine[..., 0] - cosine[..., 1]) / tau))
     return total
 
@@ -315,12 +320,22 @@ figures.picture(many[0], tested[shown].image, f"{tested[shown].sample.category}:
 figures.outline(many[0], tested[shown].mask)
 for ax, (n, values) in zip(many[1:5], layers.items(), strict=True):
     figures.heat_map(
-        ax, values.reshape(seen.grid), f"S_a, block {n}", scale="p", vmin=low, vmax=high, bar=n == OPTIONS.layers[-1]
+        ax,
+        values.reshape(seen.grid),
+        f"S_a, block {n}",
+        scale="p(abnormal)",
+        vmin=low,
+        vmax=high,
+        bar=n == OPTIONS.layers[-1],
     )
 figures.heat_map(many[5], start.map[shown], "Map: the sum", scale="sum of p")
 plt.show()
 
 # %% [markdown]
+# The words "damaged object" and "object" alone make this map, between vectors of noise. The four layers share a scale:
+# an even one cannot tell, and the sum gives it as much say as the others. What is bright beside the outline is what
+# learning has to quiet.
+#
 # ## 4. The glocal loss
 #
 # $$L_\text{total} = L_\text{global} + \lambda \sum_{M_c \in \mathcal M} L^{M_c}_\text{local} \tag{2}$$
@@ -374,6 +389,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: focal
+#
+# *Difficulty 1 of 3, about 10 minutes.*
 #
 # Without the constants of 1e-5 that the program adds. The checker allows for them.
 
@@ -449,6 +466,8 @@ for value in (0.5, 0.01):
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: Dice
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # In the form above, for any shape after the first axis.
 
 
@@ -478,11 +497,13 @@ def my_dice(p, target):
     """[b, ...] each -> float."""
     x, t = p.reshape(len(p), -1), target.reshape(len(p), -1)
     ratio = (2 * (x * t).sum(axis=1) + 1) / (x.sum(axis=1) + t.sum(axis=1) + 1)  # [b]
-    return float(1 - ratio.mean())
+    return float(1 - ratio.mean())  # of the pictures; the ratio of sums over the batch would be another number
 
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: all of equation 2
+#
+# *Difficulty 2 of 3, about 15 minutes.*
 #
 # `losses.focal(p, mask)` and `losses.dice(p, target)` are there. `image` has the probabilities of the class token;
 # `maps` has one array for each layer, already at the resolution of the mask.
@@ -625,6 +646,9 @@ for name, step in (("untrained start", 0), (f"after {STEPS} steps", STEPS)):
     print(f"{name:24} {path[step][0]:11.3f} {path[step][1]:9.3f} {path[step][2]:12.3f}")
 
 # %% [markdown]
+# In the maps compare the columns: where the ground went dark and the defect stayed, contrast was learned, and no new
+# place.
+#
 # The start is the right rival: same model, same words, same map, nothing learned. Did learning win all three? It need
 # not. AUROC asks for the order of *all* pairs of pixels; Dice and focal care for the contrast of the damaged ones,
 # which is nearer to what AP asks ([09](09_metrics.ipynb), section 2). The paper prints, for MVTec AD, 71.7 pixel AUROC
@@ -663,6 +687,8 @@ figure, many = figures.axes(1, 3, width=15, height=4.2)
 for i, (ax, title) in enumerate(zip(many, ("pixel AUROC", "pixel AP", "image AUROC"), strict=True)):
     figures.bars(ax, list(results) if i == 0 else [""] * len(results), [values[i] for values in results.values()])
     ax.set(title=title, xlim=(0, 1.15))
+    if "AUROC" in title:
+        ax.axvline(0.5, color="0.6", linestyle=":", zorder=0)  # chance; behind the numbers
 plt.show()
 
 # %% [markdown]
@@ -676,10 +702,11 @@ plt.show()
 # | both | 91.1 | 91.5 | table 5 |
 # | both, without DPAM (q-k) | 87.9 | 80.7 | table 7 |
 #
-# What can be said of the bars above: one seed, one small model, 36 drawn pictures, 24 of them damaged. Differences of a
-# few hundredths are within what another seed gives; redraw the pictures (`seed=3` in `drawn`) before you believe one.
-# Hold them against the table: which of its orders do these weights repeat, and which not? Where the paper's 87.9
-# without DPAM looks good, it says why itself: the prompts learn to make the best of bad tokens (appendix D, table 10).
+# Dotted lines are chance. What can be said of the bars above: one seed, one small model, 36 drawn pictures, 24 of them
+# damaged. Differences of a few hundredths are within what another seed gives; redraw the pictures (another seed in
+# `drawn`) before you believe one. Hold them against the table: which of its orders do these weights repeat, and which
+# not? Where the paper's 87.9 without DPAM looks good, it says why itself: the prompts learn to make the best of bad
+# tokens (appendix D, table 10).
 #
 # ## 7. Where it fails
 #
@@ -728,6 +755,39 @@ for row in [row for row in table if row.method == "anomalyclip"][:5]:
 # - Focal quiets what is nearly right; Dice weighs a region by its own size, and is blind on flawless pictures.
 # - The map is a sum over layers of p(abnormal); the score is the class token's.
 # - "Concatenate" and "overwrite" have other shapes and other numbers. Say which.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. Two prompts of twelve vectors, eight insertions of four tokens, width 768: how many numbers are learned? (sections
+#    1 and 2)
+# 2. A text of n tokens enters block 3. What are the shapes with "overwrite" and with "concatenate"? (section 2)
+# 3. Between which numbers does a map of four layers lie, and where does the score of the picture come from? (section 3)
+# 4. A flawless picture, p(abnormal) = 0.5 everywhere. Which terms of the local loss pull it down, and which hardly
+#    does? (section 4)
+# 5. Maps got better in training. With what do you compare them, and why not with chance? (sections 3 and 5)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. 2 x 12 x 768 + 8 x 4 x 768 = 43,008.
+# 2. `[2, n, d]`, and `[2, 4 + n, d]`: four tokens more, thrown away behind the block.
+# 3. Between 0 and 4. The score is p(abnormal) of the class token, from the tower's own path; the map has no part in it.
+# 4. Focal and $\mathrm{Dice}(S_n, I - S)$. $\mathrm{Dice}(S_a, S)$ is near 1 for nearly every map, and flat.
+# 5. With the prompts before training: "damaged" and "object" are in them, so they already make a map.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Zhou et al. 2024, "AnomalyCLIP", sections 3.2 and 3.3 for prompts and paths, appendix A for the settings, D for what
+#   fails.
+# - Zhou et al. 2022, "Learning to prompt for vision-language models" (CoOp), section 3: vectors in place of words.
+# - Khattak et al. 2023, "MaPLe: multi-modal prompt learning", section 3: tokens learned for several blocks.
+# - Lin et al. 2017, "Focal loss for dense object detection", section 3.
+# - Milletari et al. 2016, "V-Net", section 3, and Li et al. 2019, "Dice loss for data-imbalanced NLP tasks": two forms.
+# - Here: `refclip/methods/anomalyclip_prompts.py`, `anomalyclip.py`, `anomalyclip_fit.py`, and `refclip/losses.py`.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -95,6 +95,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: the blend
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 
 
 # %% tags=["exercise"]
@@ -149,6 +151,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: labels of patches
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 
 
 # %% tags=["exercise"]
@@ -244,6 +248,8 @@ print(f"orange: from sigmoid(-1) = {1 / (1 + np.e):.2f} to sigmoid(1) = {np.e / 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: binary cross-entropy from z
 #
+# *Difficulty 3 of 3, about 15 minutes.*
+#
 # From z, not from S: log(sigmoid(z)) is log(0) for z = -800. Write the mean without overflow.
 
 
@@ -289,6 +295,8 @@ def my_bce(z, target):
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: what the tower is shown
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 #
 # `resize(s, (H, W), "bilinear")` enlarges the last two axes.
 
@@ -473,6 +481,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: the highest pixels
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -577,6 +587,36 @@ for row in table[:8]:
 # - A frozen tower still passes gradients on, to what it is shown.
 # - A second look can only see what the first one let through.
 # - One number for a picture is the mean of its highest pixels: a fraction, which belongs to the result.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. Name two kinds of defect that the recipe cannot paint. (sections 1 and 8)
+# 2. Between which two numbers does the sigmoid of a cosine lie? (section 3)
+# 3. The tower is frozen. Is the gradient of $L_1$ with respect to Proj_0 zero? (section 4)
+# 4. What can a second look not do, whatever it learns? (section 6)
+# 5. What has to be printed beside an image AUROC whose score is a mean of the highest pixels? (section 7)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. What is missing, and what is in the wrong place: both add nothing to the picture.
+# 2. 0.27 and 0.73.
+# 3. No: it passes through the tower to the pixels, and those depend on $S_0$. It is zero where $S_0$ is taken as a
+#    constant.
+# 4. Find a defect that the first look has faded to the mean colour.
+# 5. The fraction of the pixels.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Cai et al. 2024, CLIP-ADA: section 4 for the method, table 4 for what looking again is worth.
+# - Zavrtanik et al. 2021, "DRAEM", section 3.3: how anomalies are simulated.
+# - Li et al. 2021, "CutPaste": another recipe, without a second data set.
+# - Cimpoi et al. 2014, "Describing textures in the wild" (DTD): what DRAEM pastes.
+# - Here: `refclip/synth.py` and `methods/clip_ada.py`.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -30,7 +30,7 @@ from matplotlib.patches import ConnectionPatch, Rectangle
 import refclip
 from refclip import figures, losses, metrics, nn, papers, toy, zeroshot
 from refclip.exercises import check, on
-from refclip.methods import dual_image, dual_image_adapt, dual_image_adapter, tiles
+from refclip.methods import dual_image, dual_image_adapt, dual_image_adapter
 from refclip.methods.dual_image_settings import domain_templates
 from refclip.preprocess import to_model
 from refclip.resample import resize
@@ -130,6 +130,8 @@ print(
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: the nearest patch
 #
+# *Difficulty 1 of 3, about 10 minutes.*
+#
 # For several references, whose tokens together are one set $\mathcal S_r$. Tokens may have any length: sim is the
 # cosine.
 
@@ -180,25 +182,26 @@ figure, (left, middle, right) = figures.axes(1, 3, width=14, height=4.4)
 figures.picture(left, shots[first].image, "query")
 figures.picture(middle, shots[second].image, "reference, itself damaged")
 scale = shots[first].image.shape[0] / side
-for patches, colour in ((strange, "vermilion"), (usual, "sky")):
+
+
+def framed(ax, patch, colour):
+    """A frame round a patch of a picture; where its middle is."""
+    row, column = divmod(int(patch), side)
+    corner = column * scale - 0.5, row * scale - 0.5
+    ax.add_patch(Rectangle(corner, scale, scale, fill=False, color=colour, linewidth=2.5))
+    return corner[0] + scale / 2, corner[1] + scale / 2
+
+
+for patches, colour in ((strange, figures.COLOURS["vermilion"]), (usual, figures.COLOURS["sky"])):
     for i in patches:
-        j = int(cosines[i].argmax())
-        ends = []
-        for ax, at in ((left, i), (middle, j)):
-            row, column = divmod(int(at), side)
-            corner = column * scale - 0.5, row * scale - 0.5
-            ax.add_patch(Rectangle(corner, scale, scale, fill=False, color=figures.COLOURS[colour], linewidth=2.5))
-            ends.append((corner[0] + scale / 2, corner[1] + scale / 2))
-        line = ConnectionPatch(
-            ends[0], ends[1], "data", "data", axesA=left, axesB=middle, color=figures.COLOURS[colour]
-        )
-        figure.add_artist(line)
+        ends = framed(left, i, colour), framed(middle, cosines[i].argmax(), colour)
+        figure.add_artist(ConnectionPatch(*ends, "data", "data", axesA=left, axesB=middle, color=colour))
 figures.heat_map(right, square(visual), "A^V of the query", scale="1 - cosine of the nearest", vmin=0)
 plt.show()
 
 # %% [markdown]
-# Red: the three patches with the highest A^V, and the nearest that the reference has to offer; blue: the three with the
-# lowest. Nearest does not mean near: a patch without a like is given the least unlike.
+# Red: the three patches with the highest A^V, each tied to the nearest that the reference has to offer; blue: the three
+# with the lowest. Nearest does not mean near: a patch without a like is given the least unlike.
 #
 # ## 3. A pair
 #
@@ -218,13 +221,10 @@ for k, (i, v) in enumerate(zip((first, second), of_both, strict=True)):
     figures.outline(four[2 * k], shots[i].mask)
     figures.heat_map(four[2 * k + 1], square(v), "judged by the other", scale="A^V", vmin=0, vmax=top)
 plt.show()
-for i, v in zip((first, second), of_both, strict=True):
-    found = metrics.auroc(v, bad["cork"][i])
-    partner = bad["cork"][second if i == first else first] & ~bad["cork"][i]
-    print(
-        f"{shots[i].defect}: AUROC of its patches {found:.2f}; mean A^V in the damage {v[bad['cork'][i]].mean():.3f}, "
-        f"where the partner's damage lies {v[partner].mean():.3f}, all over {v.mean():.3f}"
-    )
+for i, other, v in ((first, second, of_both[0]), (second, first, of_both[1])):
+    own, partners_own = bad["cork"][i], bad["cork"][other] & ~bad["cork"][i]
+    print(f"{shots[i].defect}: mean A^V in its damage {v[own].mean():.3f}, where the partner's lies "
+          f"{v[partners_own].mean():.3f}, all over {v.mean():.3f}")  # fmt: skip
 
 # %% [markdown]
 # ### Damage on both sides
@@ -278,6 +278,8 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: who gives the alibi?
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # How much A^V of each query patch falls because the reference's *damaged* patches take part: A^V without them, minus
 # A^V with them.
 
@@ -317,37 +319,8 @@ def my_alibi(tokens, reference, damaged):
 #
 # The paper says so (section 5.2): a damaged reference erroneously highlights "the reference image's damaged region in
 # the query". By equation 5 that can happen only if a flawless patch's one likeness lay *under* the damage, as a label
-# or a hole's rim might that every picture has in the same place. Measure: flawless queries, a flawless reference, and
-# the same with another shot's damage pasted on. How much does A^V rise at the damage's place, how much elsewhere?
-
-# %%
-for name in NAMES:
-    of = [i for i, label in enumerate(labels[name]) if label]
-    base = things[name].train[0]
-    covered = encode(name, [paste(base, things[name].test[i]) for i in of])
-    (clean,) = encode(name, [base])
-    at, elsewhere = [], []
-    for i, t in zip(of, covered, strict=True):
-        for flawless_query in features[name].patches[labels[name] == 0]:
-            rise = dual_image.visual_map(flawless_query, [t]) - dual_image.visual_map(flawless_query, [clean])
-            at.append(rise[bad[name][i]].mean())
-            elsewhere.append(rise[~bad[name][i]].mean())
-    level = np.mean([dual_image.visual_map(y, [clean]).mean() for y in features[name].patches[labels[name] == 0]])
-    print(
-        f"{name}: A^V is {level:.4f}; it rises by {np.mean(at):+.4f} at the place, {np.mean(elsewhere):+.4f} elsewhere"
-    )
-
-# %% [markdown]
-# Read it against the level that is printed first, and mind what rises *elsewhere*: the damage has changed the
-# reference's tokens all over, as the second path reads the first one's ([03](03_attention_variants.ipynb), section
-# 3). On a surface that repeats itself there is always another likeness; an object whose parts occur once is where the
-# paper's remark can come true (its figure shows a bottle).
-#
-# ## 4. How many references, and how many of them damaged
-#
-# The references are other pictures of the same test set, drawn at random: nobody knows their labels
-# (`dual_image.pair`). Every distance is needed often, so all are computed once: `between[i, j]` is the map of picture i
-# beside picture j alone. The minimum over several j is the map of their union.
+# or a hole's rim might that every picture has in the same place. Measure: flawless queries beside a flawless reference,
+# and beside the same with another shot's damage pasted on. How much does A^V rise, at the damage's place and elsewhere?
 
 
 # %%
@@ -356,6 +329,27 @@ def all_between(queries, memory):
     return np.stack([[dual_image.visual_map(q, [r]) for r in memory] for q in queries])
 
 
+for name in NAMES:
+    base, of = things[name].train[0], np.flatnonzero(labels[name])
+    covered = encode(name, [base, *(paste(base, things[name].test[i]) for i in of)])  # the first without damage
+    beside = all_between(features[name].patches[labels[name] == 0], covered).mean(axis=0)  # [1 + damages, g]
+    rise, at = beside[1:] - beside[0], bad[name][of]
+    print(f"{name}: A^V is {beside[0].mean():.4f}; it rises by {rise[at].mean():+.4f} at the place, "
+          f"{rise[~at].mean():+.4f} elsewhere")  # fmt: skip
+
+# %% [markdown]
+# Hold both against the level printed first. What rises *elsewhere* comes from the reference's other tokens: the damage
+# has changed them, too, as the second path reads the first one's ([03](03_attention_variants.ipynb), section 3). On a
+# surface that repeats itself there is always another likeness; an object whose parts occur once is where the paper's
+# remark can come true (its figure shows a bottle).
+#
+# ## 4. How many references, and how many of them damaged
+#
+# The references are other pictures of the same test set, drawn at random: nobody knows their labels
+# (`dual_image.pair`). Every distance is needed often, so all are computed once: `between[i, j]` is the map of picture i
+# beside picture j alone. The minimum over several j is the map of their union.
+
+# %%
 between = {name: all_between(features[name].patches, features[name].patches) for name in NAMES}  # [b, b, g]
 picked = dual_image.pair(np.random.default_rng(0), len(shots), 7)
 union = np.stack([between["cork"][i, list(js)].min(axis=0) for i, js in enumerate(picked)])  # [b, g]
@@ -364,8 +358,8 @@ print(f"minimum over 7 references against the library: {abs(union - library).max
 print(f"picture 0 has as references {picked[0]}; damaged are {[j for j in picked[0] if shots[j].label]}")
 
 # %% [markdown] tags=["predict"]
-# **Predict** the curve of pixel AUROC over 0 to 7 references, for A^V alone and for the sum with A^L. Where is the
-# largest step? The paper's figure 5 a has it from 0 to 1.
+# **Predict** the curve of pixel AUROC over 0 (A^L alone) to 7 references, for A^V alone and for the sum with A^L. Where
+# is the largest step? The paper's figure 5 a has it from 0 to 1.
 
 # %% tags=["figure"]
 DRAWS, COUNTS = 5, range(1, 8)
@@ -388,9 +382,7 @@ for ax, name in zip(two, NAMES, strict=True):
         curves["A^V (union) + 1.5 A^L"].append([pixel_auroc(name, fused(name, v)) for v in unions])
     for (title, drawn), marker in zip(curves.items(), "os^", strict=True):
         ax.errorbar(COUNTS, np.mean(drawn, axis=0), np.std(drawn, axis=0), marker=marker, capsize=3, label=title)
-    ax.axhline(
-        pixel_auroc(name, evidence[name].language), color="black", linestyle=":", label="A^L alone (0 references)"
-    )
+    ax.axhline(pixel_auroc(name, evidence[name].language), color="black", linestyle=":", label="A^L alone")
     ax.set(title=name, xlabel="references", ylabel="pixel AUROC", xticks=list(COUNTS), ylim=(0.4, 1))
 two[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
@@ -470,6 +462,8 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: the score of an image
 #
+# *Difficulty 1 of 3, about 5 minutes.*
+#
 # Equation 13, for a batch. Each map has a maximum of its own; they need not be in the same patch.
 
 
@@ -509,17 +503,8 @@ def my_score(image, language, visual, weights):
 # ### The range decides, too
 #
 # A^V is a distance of cosines, without a temperature. A^L is a probability, and $\tau$ stretches it. The paper does not
-# state its $\tau$; the code that it builds on (AnoVL's) has 1, so that A^L hardly leaves 0.5. A weight of 1.5 means
-# another thing for each:
-
-# %%
-for tau_now in (0.07, 1.0):
-    for name in NAMES:
-        language = zeroshot.p_abnormal(features[name].patches, states[name].text, tau_now)
-        deviation = np.mean([language[i].std() for i in range(len(language))])
-        seen = np.mean([between[name][i, j].std() for i, j in enumerate(np.roll(np.arange(len(language)), 1))])
-        print(f"tau {tau_now:4}, {name:8} deviation within a picture: A^L {deviation:.4f}, A^V {seen:.4f}, "
-              f"ratio {deviation / seen:.2f}")  # fmt: skip
+# state its $\tau$; the code that it builds on (AnoVL's) has 1, so that A^L hardly leaves 0.5, and a weight of 1.5 means
+# another thing.
 
 # %% [markdown] tags=["predict"]
 # **Predict.** Pixel AUROC over $\lambda_2$, with $\lambda_1 = 1$: where do the curves of $\tau = 0.07$ and $\tau = 1$
@@ -544,8 +529,9 @@ two[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# The grey line is the paper's 1.5. Near 0.5 the curve of p over its logit is straight, so a larger $\tau$ is little
-# more than a smaller weight. A weight from a paper without its temperature is half a number.
+# The grey line is the paper's 1.5. Where A^V and A^L are equally good, as they may be for one of the two, no weight
+# matters. Near 0.5 the curve of p over its logit is straight, so a larger $\tau$ is little more than a smaller weight.
+# A weight from a paper without its temperature is half a number.
 #
 # ## 6. Adaptation at test time
 #
@@ -593,6 +579,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: the loss
+#
+# *Difficulty 2 of 3, about 15 minutes.*
 #
 # Equation 10, plus beta times (1 - the cosine of the two maps).
 
@@ -650,7 +638,7 @@ def my_loss(clean, altered, mask, target, beta):
 # $$\frac{\partial A}{\partial z} = \frac{A(1 - A)}{\tau\lVert z\rVert}\left(d - (u\cdot d)\,u\right), \qquad
 # \frac{\partial z}{\partial W} = \tfrac12 q, \qquad \frac{\partial z}{\partial b} = \tfrac12$$
 #
-# First stage, held against differences:
+# First stage, held against the tape of [05](05_gradients_by_hand.ipynb):
 
 
 # %%
@@ -662,28 +650,19 @@ def to_maps(clean, altered, mask, target, beta):
     return push - beta / size * (target / size_target - sim * clean / size), -push
 
 
-def differences(f, x, h=1e-5):
-    """df/dx of a function of one array, number by number, from both sides."""
-    out = np.zeros_like(x)
-    for at in np.ndindex(x.shape):
-        up, down = x.copy(), x.copy()
-        up[at] += h
-        down[at] -= h
-        out[at] = (f(up) - f(down)) / (2 * h)
-    return out
-
-
-def loss_of(clean, altered):
-    return losses.pseudo_anomaly(clean, altered, task.mask) + 0.5 * losses.cosine(task.target, clean)
+def loss_of(maps):
+    return losses.pseudo_anomaly(*maps, task.mask) + 0.5 * losses.cosine(task.target, maps[0])
 
 
 by_formula = to_maps(clean, altered, task.mask, task.target, 0.5)
-by_differences = differences(lambda a: loss_of(a, altered), clean), differences(lambda a: loss_of(clean, a), altered)
-for map_name, a, b in zip(("A", "A'"), by_formula, by_differences, strict=True):
-    print(f"dL/d{map_name}: largest number {abs(b).max():.1e}, largest error {abs(a - b).max():.1e}")
+by_tape = value_and_gradient(loss_of, (clean, altered))[1]
+for map_name, a, b in zip(("A", "A'"), by_formula, by_tape, strict=True):
+    print(f"dL/d{map_name}: largest number {abs(b).max():.1e}, largest difference {abs(a - b).max():.1e}")
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: from a map to the adapter
+#
+# *Difficulty 3 of 3, about 25 minutes.*
 #
 # `upstream` is dL/dA. Return dL/dW with dL/db as one more column. The checker's first case is by differences.
 
@@ -695,6 +674,16 @@ def my_gradient(weight, bias, tokens, direction, tau, upstream):
 
 
 # %% tags=["check"]
+def differences(f, x, h=1e-5):
+    """df/dx of a function of one array, number by number, from both sides."""
+    out = np.zeros_like(x)
+    for at in np.ndindex(x.shape):
+        one = np.zeros_like(x)
+        one[at] = h
+        out[at] = (f(x + one) - f(x - one)) / (2 * h)
+    return out
+
+
 def downstream(both, tokens, direction, tau, upstream):
     """The sum of upstream times A, whose gradient with respect to (W, b) is asked for."""
     z = (tokens @ both[:, :-1].T + both[:, -1] + tokens) / 2
@@ -740,25 +729,7 @@ def my_gradient(weight, bias, tokens, direction, tau, upstream):
 
 
 # %% [markdown]
-# The whole gradient is this function twice: with q and dL/dA, and with q' and dL/dA'. The library takes it by a tape
-# ([05](05_gradients_by_hand.ipynb)); along random directions it is what differences say:
-
-# %%
-_, gradient = dual_image_adapter.loss_and_gradient(identity, task, state.text, tau, 0.5)
-rng = np.random.default_rng(5)
-for _ in range(3):
-    way = [rng.standard_normal(y.shape) for y in identity]
-    way = [y / np.sqrt(sum((y**2).sum() for y in way)) for y in way]
-    h = 1e-5
-    ends = [
-        dual_image_adapter.loss_and_gradient(
-            dual_image_adapter.Adapter(*(y + s * w for y, w in zip(identity, way, strict=True))),
-            task, state.text, tau, 0.5,
-        )[0]
-        for s in (h, -h)
-    ]  # fmt: skip
-    taped = sum((y * w).sum() for y, w in zip(gradient, way, strict=True))
-    print(f"tape {taped:+.9f}   differences {(ends[0] - ends[1]) / (2 * h):+.9f}")
+# The whole gradient is this function twice: with q and dL/dA, and with q' and dL/dA'.
 
 # %% [markdown] tags=["predict"]
 # ### The sign of equation 11
@@ -818,18 +789,18 @@ plt.show()
 # ### Step by step
 
 # %% tags=["figure"]
+SHOWN = (0, 1, 2, 6)
 after = []
-for steps in range(7):
+for steps in SHOWN:
     adapters = dual_image_adapt.adapt(state, x, pseudo, partners, steps=steps)
     after.append(dual_image_adapt.adapted(state, x, found, adapters).language)  # [b, g]
-low, high = min(a[first].min() for a in after), max(a[first].max() for a in after)
+high = max(a[first].max() for a in after)
 change = max(abs(a[first] - after[0][first]).max() for a in after)
-figure, many = figures.axes(2, 7, width=17, height=5.4)
-for steps, (above, below) in enumerate(many.T):
-    title = "before" if not steps else f"step {steps}"
-    figures.heat_map(above, square(after[steps][first]), title, scale="A^T", vmin=low, vmax=high, bar=steps == 6)
+figure, many = figures.axes(2, 4, width=14, height=6.6)
+for steps, a, (above, below) in zip(SHOWN, after, many.T, strict=True):
+    figures.heat_map(above, square(a[first]), f"A^T, step {steps}", scale="A^T", vmin=0, vmax=high, bar=steps == 6)
     if steps:
-        figures.heat_map(below, square(after[steps][first] - after[0][first]), "change", scale="A^T after - before",
+        figures.heat_map(below, square(a[first] - after[0][first]), "change", scale="A^T after - before",
                          vmin=-change, vmax=change, signed=True, bar=steps == 6)  # fmt: skip
 figures.picture(many[1, 0], query.image, query.defect)
 figures.outline(many[1, 0], query.mask)
@@ -847,7 +818,7 @@ print(f"no step at all is language: {abs(after[0] - found.language).max():.1e}")
 
 # %%
 STEPS = (0, 1, 2, 4, 6)
-curve, patch_auroc = {}, {}
+curve, gains, kept = {}, {}, {}
 for name in NAMES:
     images = [shot.image for shot in things[name].test]
     partners_of = dual_image.Partners(features[name], dual_image.pair(np.random.default_rng(1), len(images)))
@@ -858,9 +829,12 @@ for name in NAMES:
             adapters = dual_image_adapt.adapt(states[name], features[name], drawn, partners_of, steps=steps)
             a = dual_image_adapt.adapted(states[name], features[name], seen, adapters).language
             curve[name, seed, steps] = pixel_auroc(name, seen.visual + 1.5 * a)
-            patch_auroc[name, seed, steps] = [
-                metrics.auroc((seen.visual + 1.5 * a)[i], bad[name][i]) for i in np.flatnonzero(labels[name])
-            ]
+            if seed == 0 and steps == 2:  # as the paper has it: what each picture gains, patch by patch
+                pairs = [
+                    [metrics.auroc((seen.visual + 1.5 * m)[i], bad[name][i]) for m in (seen.language, a)]
+                    for i in np.flatnonzero(labels[name])
+                ]
+                gains[name], kept[name] = np.diff(pairs)[:, 0], (drawn, seen.language, a)
 
 # %% tags=["figure"]
 figure, two = figures.axes(1, 2, width=12, height=4)
@@ -882,16 +856,10 @@ plt.show()
 # the picture that loses most, found by code.
 
 # %% tags=["figure"]
-gains = {name: np.array(patch_auroc[name, 0, 2]) - patch_auroc[name, 0, 0] for name in NAMES}
 worst = min(NAMES, key=lambda name: gains[name].min())
 place = int(np.flatnonzero(labels[worst])[gains[worst].argmin()])
 shot = things[worst].test[place]
-images = [s.image for s in things[worst].test]
-drawn = dual_image_adapt.pseudo(states[worst], features[worst], images, np.random.default_rng(0))
-partners_of = dual_image.Partners(features[worst], dual_image.pair(np.random.default_rng(1), len(images)))
-seen = dual_image.evidence(states[worst], features[worst], partners_of)
-adapters = dual_image_adapt.adapt(states[worst], features[worst], drawn, partners_of, steps=2)
-a = dual_image_adapt.adapted(states[worst], features[worst], seen, adapters).language
+drawn, language, a = kept[worst]
 figure, five = figures.axes(1, 5, width=17, height=3.6)
 for i, name in enumerate(NAMES):
     five[0].plot(np.full(len(gains[name]), i), gains[name], "o", alpha=0.6)
@@ -901,8 +869,8 @@ five[0].set_xticks((0, 1), NAMES)
 figures.picture(five[1], shot.image, f"worst: {worst}, {shot.defect}")
 figures.outline(five[1], shot.mask)
 figures.heat_map(five[2], square(drawn.mask[place]), "its pseudo-anomaly", scale="M_a", vmin=0, vmax=1)
-low, high = (f([f(m[place]) for m in (seen.language, a)]) for f in (np.min, np.max))
-figures.heat_map(five[3], square(seen.language[place]), "A^L, before", scale="A", vmin=low, vmax=high, bar=False)
+low, high = (f([f(m[place]) for m in (language, a)]) for f in (np.min, np.max))
+figures.heat_map(five[3], square(language[place]), "A^L, before", scale="A", vmin=low, vmax=high, bar=False)
 figures.heat_map(five[4], square(a[place]), "A^T, two steps", scale="A", vmin=low, vmax=high)
 plt.show()
 for name in NAMES:
@@ -917,10 +885,13 @@ for name in NAMES:
 # ## 7. Pictures that are not square
 #
 # VisA's are about 3 : 2. The supplement brings the short side to the model's size, cuts as few square tiles as cover
-# the rest, evenly spread, and averages the maps where tiles overlap. A reference is the union of its tiles' tokens.
+# the rest, evenly spread, and averages the maps where tiles overlap. A reference is the union of its tiles' tokens. The
+# library does so with `resize="tiles"`; with `"squash"`, the default, everything in a wide picture is seen narrow.
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 6: where tiles begin
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 #
 # The first begins at 0, the last ends at the end, and the beginnings between are evenly spread and rounded (`round`).
 
@@ -955,32 +926,6 @@ def my_starts(length, tile):
 
 
 # %% [markdown]
-# A strip of two pictures, about three times as wide as high: squashed, everything in it is seen narrow; in tiles, it
-# is seen as it is.
-
-# %% tags=["figure"]
-strip = np.concatenate([shots[1].image, query.image], axis=1)[24:104]  # 80 x 256
-strip_mask = np.concatenate([shots[1].mask, query.mask], axis=1)[24:104]
-answers = {}
-for how in ("squash", "tiles"):
-    prepared = dual_image.prepare(clip, things["cork"].words, resize=how)
-    of = dual_image.extract(prepared, [strip])
-    answers[how] = dual_image.score(prepared, of, dual_image.extract(prepared, list(things["cork"].train[:1])))
-    if how == "tiles":
-        pieces, places, spans = tiles.cut_tiles(clip, [strip])
-        print(f"{len(places)} tiles {pieces.shape[2:]} of a picture brought to {places[0].resized}, "
-              f"from columns {[place.corner[1] for place in places]}")  # fmt: skip
-originals = {how: answer.on_original(0) for how, answer in answers.items()}
-low, high = (f([f(m) for m in originals.values()]) for f in (np.min, np.max))
-figure, three = figures.axes(3, 1, width=9, height=8)
-figures.picture(three[0], strip, "the strip")
-figures.outline(three[0], strip_mask)
-for ax, (how, m) in zip(three[1:], originals.items(), strict=True):
-    figures.heat_map(ax, m, f"{how}: AUROC {metrics.auroc(m.ravel(), strip_mask.ravel()):.2f}", scale="map",
-                     vmin=low, vmax=high)  # fmt: skip
-plt.show()
-
-# %% [markdown]
 # ## 8. The paper's tables
 #
 # With ViT-B-16-plus-240 on MVTec AD, mean over six seeds. **Not reproduced here**: neither the weights nor the
@@ -1013,6 +958,37 @@ print("\nsupplement, table 1, PRO:", {n.setting: n.value for n in weights if n.m
 # - Two maps can be added only if one knows their ranges; a weight without its temperature is half a number.
 # - A loss that is minimised must fall when things get better: check the sign of each term by what it does.
 # - Adaptation at test time is a bet on each picture. Report who loses, not the mean alone.
+
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. What is A^V of a picture beside itself? And can one more reference raise A^V of a patch? (section 2)
+# 2. The reference has the query's damage, at another place. Is it excused? (section 3)
+# 3. One of seven references is a twin. What do union and mean make of it? (section 4)
+# 4. A paper says: weight 1.5 for language. What else do you have to know? (section 5)
+# 5. A map is multiplied by 2. What do its cosine with another map, and its part in equation 13, do? (section 6)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. 0 everywhere. No: a minimum over more cannot be higher.
+# 2. Yes, nearly: the minimum knows no places, but tokens change a little with their surroundings.
+# 3. With the union it excuses the defect; with the mean it has one vote in seven.
+# 4. The temperature, which sets the range of A^L.
+# 5. The cosine stays; the part doubles.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Zhang et al. 2024, Dual-Image Enhanced CLIP: section 3 for the method, 5.2 for damaged references; its
+#   supplement for tiles and weights.
+# - Deng et al. 2023, "AnoVL": where the v-v path with its domains, and the adaptation at test time, come from.
+# - Zavrtanik et al. 2021, "DRAEM", section 3.3: the pseudo-anomalies.
+# - Li et al. 2024, "MuSc": all pictures of the set judge each other, not two.
+# - Here: `refclip/methods/dual_image.py`, `dual_image_adapter.py`, `dual_image_adapt.py`.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -50,6 +50,8 @@ labels = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: AUROC by pairs
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 
 
 # %% tags=["exercise"]
@@ -146,6 +148,8 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: average precision
 #
+# *Difficulty 1 of 3, about 10 minutes.*
+#
 # From the highest score down: each time recall grows, add the growth times the precision there. As a sum of steps:
 # joining the points by straight lines (`np.trapezoid`) gives another, too friendly number, and the checker will say
 # so.
@@ -185,6 +189,8 @@ def my_average_precision(scores, truth):
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: F1-max
+#
+# *Difficulty 1 of 3, about 10 minutes.*
 
 
 # %% tags=["exercise"]
@@ -368,6 +374,8 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: PRO at one threshold
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # Over all pictures together. `regions` above gives the regions of a mask; a picture without a defect has none, and
 # takes part in the false positive rate alone.
 
@@ -469,6 +477,8 @@ for name, every in (("fair", maps["fair"]), ("fair, with one wild pixel", spiked
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: the limit is a choice
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # 0.3 of all normal pixels called abnormal is a lot: on a flawless picture nearly a third would be painted red.
 # Compute the area up to another limit from a curve's corners, divided by the limit. The curve is straight between
 # corners.
@@ -547,6 +557,40 @@ print(f"AUROC {metrics.auroc(s, truth):.2f} on 10 + 10 pictures; redrawn, 95% li
 # | AP | how pure is what is found, over all recalls? | large regions; at chance it is the share of abnormal ones |
 # | F1-max | how well could it be cut, by one who knows? | the peek: the threshold is from the test labels |
 # | PRO | what share of each *region* is found? | limits, thresholds and connectivity that differ between programs |
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. All scores are doubled. Which of the four numbers change? (section 1)
+# 2. One pixel in a hundred is abnormal, and a map knows nothing. What are its AUROC and its AP? (section 2)
+# 3. Why is an F1-max no promise? (section 3)
+# 4. One region of 900 pixels is found whole, nine of 10 pixels are missed. What share of the pixels is found, and what
+#    is PRO? (section 5)
+# 5. Two papers print AUPRO. What do you ask before you compare? (section 6)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. None: each asks for the order alone.
+# 2. 0.5 and 0.01.
+# 3. Its threshold was chosen with the test labels in sight.
+# 4. 900 of 990, 0.91; one of ten, 0.1.
+# 5. The limit, the thresholds, and which pixels touch.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Fawcett 2006, "An introduction to ROC analysis"; Hanley and McNeil 1982, "The meaning and use of the area under a
+#   receiver operating characteristic (ROC) curve": the area as a share of pairs, and its error.
+# - Davis and Goadrich 2006, "The relationship between precision-recall and ROC curves": why points of the one may not
+#   be joined by straight lines.
+# - Saito and Rehmsmeier 2015, "The precision-recall plot is more informative than the ROC plot when evaluating binary
+#   classifiers on imbalanced datasets".
+# - Bergmann et al. 2020, "Uninformed students", and 2021, "The MVTec anomaly detection dataset": PRO, and where it is
+#   used.
+# - Here: `refclip/metrics.py`, `statistics.py`.
 #
 # Next: [01 CLIP from scratch](01_clip_from_scratch.ipynb), if you came here first.
 

@@ -143,6 +143,8 @@ print(f"products {products / sum(spent.values()):.0%} of {sum(spent.values()):.0
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: how many operations?
 #
+# *Difficulty 1 of 3, about 10 minutes.*
+#
 # Multiplications and additions, each counted as one, of all products of a block: q, k, v and back (four matrices `[d,
 # d]`), the MLP (two of `[4d, d]`), scores and weighted values. A product `[a, b] @ [b, c]` has 2abc.
 
@@ -182,6 +184,8 @@ print(f"{(24 * N * D * D + 4 * N * N * D) / products / 1e6:.0f} GFLOP/s in the p
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: the logistic GELU
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 #
 # `nn.GELU_COEFFICIENTS` are $c_0 \ldots c_6$. Evaluate R by Horner's rule, from the last coefficient inwards: no
 # powers.
@@ -295,6 +299,8 @@ plt.show()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: attention in pieces
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # The scores of 1,370 tokens (ViT-L-14 at 518 pixels) in 16 heads are 30 million numbers, 120 MB, written and read
 # again by softmax. A row of scores needs no other row. Compute attention for `rows` tokens at a time.
 
@@ -342,6 +348,8 @@ print(f"MLP up in float32 {single_time:.1f} ms, in float64 {double_time:.1f} ms"
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: find the leak
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 #
 # This function is right in value and wrong in type: it makes float64 of float32. Repair it.
 
@@ -403,6 +411,8 @@ print(f"16 pictures: one thread {alone:.0f} ms, two {together:.0f} ms: {alone / 
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: what threads can give
+#
+# *Difficulty 1 of 3, about 5 minutes.*
 #
 # If a share s of the work runs on one core whatever you do, t threads are at most
 #
@@ -486,6 +496,36 @@ plt.show()
 # - Products are most of the time and are already fast. Look at what is between them.
 # - In place and in pieces that fit a cache; never on an argument that belongs to somebody else.
 # - The fastest step is the one that is not taken.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. Why the least of several times, and not their mean? (section 1)
+# 2. When may a function be replaced by another that is not the same? (section 3)
+# 3. By which of q, k and v can attention be cut up while softmax stays as it is, and why? (section 4)
+# 4. `x` is float32. What are `x * 0.5` and `x * np.array([0.5])`? (section 5)
+# 5. A fifth of the work runs on one core. How much faster can it be on four cores, and on any number? (section 6)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. The rest of the computer only adds time.
+# 2. When its error, measured, is no larger than what rounding costs anyway.
+# 3. By rows of q: a row of scores is a softmax of its own, and needs all of k and v.
+# 4. float32, and float64.
+# 5. 1 / (0.2 + 0.8 / 4) = 2.5 times, and 5 times.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Harris et al. 2020, "Array programming with NumPy".
+# - Drepper 2007, "What every programmer should know about memory", section 3: caches.
+# - Goto and van de Geijn 2008, "Anatomy of high-performance matrix multiplication": what a BLAS does.
+# - Dao et al. 2022, "FlashAttention", section 3.1: attention in tiles that need not hold a whole row.
+# - Amdahl 1967, "Validity of the single processor approach to achieving large scale computing capabilities".
+# - Here: `refclip/nn.py`, `attention.py`, `parallel.py`.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -100,7 +100,7 @@ beside = labelled / "new"
 new.rename(beside)
 found = data.find(labelled)
 print({sample.defect: sample.label for sample in found.samples})
-beside.rename(new)
+new = beside.rename(new)
 
 # %% [markdown]
 # ## 2. A few normal shots
@@ -165,6 +165,8 @@ plt.show()
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 1: the threshold
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 #
 # The lowest threshold whose false alarm rate, expected, is at most `alpha`: the largest k with k / (n + 1) <= alpha. If
 # not even k = 1 is allowed, there is none: infinity.
@@ -233,6 +235,8 @@ print(f"found: {(bad > threshold).sum()} of {len(bad)} damaged; about these the 
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 2: how sure
+#
+# *Difficulty 1 of 3, about 10 minutes.*
 
 
 # %% tags=["exercise"]
@@ -278,6 +282,8 @@ print(f"n = 39, k = 2: above 10 % with a chance of {1 - betainc(2, 38, 0.1):.0%}
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: how many pictures
 #
+# *Difficulty 2 of 3, about 10 minutes.*
+#
 # The strictest threshold is the largest normal score, k = 1. How many normal pictures does it take until its true rate
 # is at most `rate` with a chance of at least `confidence`?
 
@@ -309,6 +315,8 @@ def my_needed(rate, confidence):
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: leave one out
+#
+# *Difficulty 2 of 3, about 10 minutes.*
 #
 # A way out: judge each reference beside the *others*. `distance[i, j, p]` is that of patch p of picture i to the
 # nearest patch of picture j. The score is that of the equation in section 2.
@@ -419,6 +427,8 @@ for gain, rate in zip(gains, alarms, strict=True):
 # %% [markdown] tags=["exercise"]
 # ### Exercise 5: the share of true alarms
 #
+# *Difficulty 1 of 3, about 5 minutes.*
+#
 # Of all parts a share `rare` is damaged; of those a share `found` raises an alarm; of good parts a share `false`.
 
 
@@ -504,6 +514,38 @@ shutil.rmtree(root, ignore_errors=True)
 # - k / (n + 1) is a mean; with few pictures your own rate may be twice that.
 # - A picture that the detector has seen must not set its threshold.
 # - The promise ends when the light changes. Count.
+#
+# ### Can you now?
+#
+# Without scrolling up:
+#
+# 1. 39 good pictures, and the second largest score is the threshold. How many false alarms are expected? (section 3)
+# 2. Is that your rate? (section 4)
+# 3. You have thirty good pictures in all. What must not happen when you share them out? (section 5)
+# 4. One part in a hundred is damaged, 90 % of those are found, 5 % of good parts raise an alarm. What share of alarms
+#    is true? (section 7)
+# 5. Nothing was changed in the program, and still the promise is broken. How do you notice? (section 6)
+#
+# <details>
+# <summary>Answers</summary>
+#
+# 1. 2 / 40 = 5 % of good pictures.
+# 2. It is the mean over all choices of 39 pictures. Yours may be more; it is above 10 % one time in eleven.
+# 3. That one picture is a reference and sets the threshold, too.
+# 4. 0.009 / (0.009 + 0.0495): 15 %.
+# 5. By counting alarms on parts that are known to be good.
+#
+# </details>
+#
+# ### Further reading
+#
+# - Angelopoulos and Bates 2023, "Conformal prediction: a gentle introduction", sections 1 and 3: k / (n + 1), and what
+#   it promises.
+# - Vovk 2012, "Conditional validity of inductive conformal predictors": the Beta distribution of section 4.
+# - Bates et al. 2023, "Testing for outliers with conformal p-values": the same for many new pictures at once.
+# - Tibshirani et al. 2019, "Conformal prediction under covariate shift": what can be saved when the light changes.
+# - Roth et al. 2022, "Towards total recall in industrial anomaly detection" (PatchCore), section 3.3: the score.
+# - Here: `refclip/calibrate.py`, `data.py`.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

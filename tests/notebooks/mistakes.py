@@ -38,7 +38,7 @@ MISTAKES = {
         ("together.max()", "together.mean()"),
     ],
     "05_gradients_by_hand": [
-        ("(g.T @ x).ravel()", "(x.T @ g).ravel()"),  # the weight's transpose
+        ("g_rows.T @ x_rows", "x_rows.T @ g_rows"),  # the weight's transpose
         ("(g * y).sum(axis=-1, keepdims=True)", "g.sum(axis=-1, keepdims=True)"),
         ("phi(x) + x *", "phi(x) +"),  # the density without its factor
         ("/ (2 * h)", "/ h"),
