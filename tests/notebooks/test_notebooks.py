@@ -67,6 +67,20 @@ def test_has_three_to_six_whole_exercises(path):
 
 
 @every_notebook
+def test_exercises_say_how_hard_they_are_and_the_end_asks_and_leads_on(path):
+    every = cells.read(path)
+    for i in tagged(path, "exercise"):
+        if every[i].text:
+            assert re.search(r"^\*Difficulty [123] of 3, about \d+ minutes\.\*$", every[i].source, re.M), every[i].line
+    end = every[-2].source
+    assert end.index("### Can you now?") < end.index("### Further reading")
+    asked, answered = end.split("<summary>Answers</summary>")
+    questions, answers = (len(re.findall(r"^\d\. ", text, re.M)) for text in (asked, answered.split("</details>")[0]))
+    assert questions == answers
+    assert questions >= 4
+
+
+@every_notebook
 def test_explains_with_equations_figures_and_a_failure(path):
     every = cells.read(path)
     text = "\n".join(cell.source for cell in every if cell.text)
