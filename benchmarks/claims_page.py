@@ -109,8 +109,12 @@ def _account(result: Mapping[str, Any]) -> str:
     return (
         f"Run with {result['weights']} (`{result['digest'][:12]}`) on {result['data']}, {result['images']} test images "
         f"in all, seeds {seeds[0]} to {seeds[-1]}, refclip {result['refclip']}, {result['date']}: "
-        f"{result['seconds'] / 3600:.1f} hours to encode and score them, on {result['processors']} processors."
+        f"{_time(result['seconds'])} to encode and score them, on {result['processors']} processors."
     )
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 
 def _command(result: Mapping[str, Any]) -> str:
@@ -118,7 +122,8 @@ def _command(result: Mapping[str, Any]) -> str:
     return (
         f"`{command}` does it all, and goes on where it was after a kill; `{SCRIPT} --only ID` tries one claim, "
         f"`{SCRIPT} --root FOLDER` all of them on a data set of yours in MVTec AD's layout, where seeds draw "
-        "references and partners alone. The seconds beside a claim are those of the test images of all its settings."
+        "references and partners alone. The seconds beside a claim are those of the test images of all its settings, "
+        "by the clock on the wall: more where the machine had other work."
     )
 
 

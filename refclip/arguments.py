@@ -31,6 +31,8 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
     """
     found: dict[str, Path] = {}
     for argument in arguments:
+        if not argument:  # Path("") is the current folder
+            raise ValueError("an empty word among the paths; expected an image, a folder or a pattern")
         here = shown(argument)
         if Path(argument).exists():  # first, as a name may look like a pattern
             matches = [argument]
@@ -61,7 +63,7 @@ def _files_of(path: Path) -> list[Path]:
         if file.name.lower().endswith(SUFFIXES)
         and not file.name.startswith(".")
         and not file.name.endswith(OVERLAY)
-        and file.is_file()
+        and not file.is_dir()  # a broken link too: whoever reads it says so
     )
 
 
@@ -92,6 +94,20 @@ def output_names(paths: Sequence[Path]) -> list[str]:
             name = f"{first}-{count}"
         names[name.casefold()] = name
     return list(names.values())
+
+
+def names_of(texts: Sequence[str]) -> list[str] | None:
+    """Categories from "a,b" texts; None, which means all, only if there is no text.
+
+    Raises
+    ------
+    ValueError
+        A text names none: an empty one, of a variable that was not set, must not mean all.
+    """
+    found = [[part for part in text.split(",") if part] for text in texts]
+    if not all(found):
+        raise ValueError("--categories: no name in it; expected NAME or NAME,NAME, or leave it out for all")
+    return [part for parts in found for part in parts] or None
 
 
 def parse_options(method: str, pairs: Sequence[str]) -> dict[str, Any]:

@@ -9,8 +9,10 @@ stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -33,6 +35,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     args : sequence of str, optional
         Those of the process by default.
     """
+    for name in ("stdout", "stderr"):  # Python leaves None for one that was closed before it began
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  (until the process ends)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure:  # a name that the encoding lacks is written as escapes (by print: click.echo writes "?")
         reconfigure(errors="backslashreplace")
@@ -44,7 +49,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         click.echo("refclip: interrupted", err=True)
         status = 130
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+    except (ValueError, OSError, RuntimeError, MemoryError, ArithmeticError) as error:  # the last: a loss that diverges
         click.echo(f"refclip: {one_line(error)}", err=True)
         status = 2
     sys.exit(status)

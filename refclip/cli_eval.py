@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refclip import METHODS, weights
-from refclip.arguments import shown
-from refclip.cli_score import read_options, require_writable
+from refclip.arguments import names_of, shown
+from refclip.cli_score import print_table, read_options, require_writable
 from refclip.datasets import DATASETS
+from refclip.files import claimed
 from refclip.folders import LAYOUTS
 from refclip.prompts import TEMPLATES
 
@@ -130,7 +131,7 @@ def evaluate(
     options = read_options(method, pairs, states_file, templates, learned)
     request = evaluation.Request(method, options, name, _numbers(shots), tuple(range(seeds)), resolution, batch)
     evaluation.check(request)
-    wanted = [part for text in categories for part in text.split(",") if part] or None
+    wanted = names_of(categories)
     target = None
     if out is not None:
         target = Path(out)
@@ -169,7 +170,9 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _folder(target: Path | None) -> Iterator[Path]:
     """For what is kept: beside the results, or, without any, until the end."""
     if target is not None:
-        yield target.with_suffix(".parts")
+        folder = target.with_suffix(".parts")
+        with claimed(folder):
+            yield folder
         return
     with tempfile.TemporaryDirectory(prefix="refclip-") as folder:
         yield Path(folder)
@@ -224,7 +227,6 @@ def _print(source: Source, request: Request, done: Done) -> None:
             values = (line.figures.get(figure) for figure in FIGURES)
             print(shown(line.category), line.shots, *("" if v is None else f"{v.value:.6f}" for v in values), sep="\t")
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -241,4 +243,4 @@ def _print(source: Source, request: Request, done: Done) -> None:
             drawn.add_row(Text(shown(line.category)), *cells)
         for name, values in results.paper_rows(results.papers(request.method, source.dataset, shots)):
             drawn.add_row(Text(name), *(values.get(figure, "") for figure in FIGURES))
-        Console().print(drawn)
+        print_table(drawn)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from refclip.methods import contexts, learns
 from refclip.methods.features import count
 from refclip.prediction import describe
 from refclip.prompts import TEMPLATES, read_states
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # maps of distances, or sums of several layers' maps: they do not end at 1
 UNBOUNDED = ("anomalyclip", "coop", "dual-image", "dual-image+", "musc", "patchcore", "vand")
@@ -202,7 +205,7 @@ def read_options(
     return options
 
 
-def require_writable(folder: Path) -> None:
+def require_writable(folder: Path, option: str = "--out") -> None:
     """Make the folder, or refuse it before any work is done for it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -211,11 +214,10 @@ def require_writable(folder: Path) -> None:
     except OSError as error:
         taken = isinstance(error, FileExistsError | NotADirectoryError)
         reason = "a file of that name is in the way" if taken else error.strerror
-        raise OSError(f"--out {shown(str(folder))}: cannot write there ({reason}); give another folder") from error
+        raise OSError(f"{option} {shown(str(folder))}: cannot write there ({reason}); give another folder") from error
 
 
 def _print_table(rows: Sequence[Result], caption: str) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -227,4 +229,13 @@ def _print_table(rows: Sequence[Result], caption: str) -> None:
         table.add_column("heat map", overflow="fold")
     for row in rows:  # as Text: brackets in a name are no markup
         table.add_row(Text(shown(row.path)), f"{row.score:.4f}", *[Text(shown(row.overlay or ""))] * drawn)
-    Console().print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table at the terminal's width, or wider where that would cut its numbers short."""
+    from rich.console import Console
+
+    console = Console()
+    least = console.measure(table, options=console.options.update(width=1000)).minimum
+    (console if least <= console.width else Console(width=least)).print(table)

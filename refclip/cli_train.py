@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, get_type_hints
 import click
 
 from refclip import weights
-from refclip.arguments import parse, put, shown
+from refclip.arguments import names_of, parse, put, shown
 from refclip.cli_score import require_writable
-from refclip.training import steps_per_epoch
+from refclip.decode import ImageError
+from refclip.samples import Sample, load_usable
+from refclip.training import check, steps_per_epoch
 
 SPLITS = ("test", "train", "all")
 
@@ -103,27 +105,35 @@ def train(
     all choices and the loss curve in it, and FILE.curve.tsv, the loss of each epoch. Then: refclip score --method
     METHOD --learned FILE.
 
-    Exit status: 0 done, 2 nothing could be done, 130 stopped by Ctrl-C, with FILE.checkpoint kept.
+    Exit status: 0 all done, 1 something could not be used, 2 nothing could be done, 130 stopped by Ctrl-C, with
+    FILE.checkpoint kept.
     """
     from refclip import data as datasets
     from refclip.files import whole_file
 
     learner = learners()[method]
     options = read(method, learner, pairs)
+    t = options["training"]
+    check(t)
     target = Path(out)
     if target.suffix != ".safetensors":
         raise ValueError(f"--out {shown(out)}: expected a name that ends in .safetensors")
     require_writable(target.parent)
-    names = None if categories is None else [part for part in categories.split(",") if part]
+    if features is not None:
+        require_writable(Path(features), "--features")
+    names = names_of([] if categories is None else [categories])
     split = split or ("train" if method == "clip-ada" else "test")
     found = [datasets.find(folder, layout, categories=names, split=split) for folder in data]
-    for problem in (one for part in found for one in part.problems):
-        click.echo(f"refclip: {shown(problem.what)}", err=True)
-    samples = [one for part in found for one in part.samples]
     clip = weights.load(source, pretrained=pretrained, device=device)
+    problems = [one.what for part in found for one in part.problems]
+    samples = list(readable([one for part in found for one in part.samples], problems.append))
+    for problem in problems:
+        click.echo(f"refclip: {shown(problem)}", err=True)
+    if not samples:
+        raise ValueError(f"{shown(', '.join(data))}: none of the images can be read; copy or download them again")
     checkpoint = target.with_suffix(".checkpoint")
-    t, images = options["training"], len(samples)
-    with _progress(images, t.epochs * steps_per_epoch(images, t.batch)) as (note, encoded, tell):
+    steps = t.epochs * steps_per_epoch(len(samples), t.batch)
+    with _progress(len(samples), steps) as (note, encoded, tell):
         fitted = learner.fit.fit(
             clip, samples, features=features, checkpoint=checkpoint, every=every, note=note, encoded=encoded,
             tell=tell, **options,
@@ -136,7 +146,9 @@ def train(
     print("file", "epochs", "first", "last", sep="\t")
     ends = [f"{loss:.6g}" for loss in (fitted.curve[:1] + fitted.curve[-1:])] or ["", ""]
     print(shown(str(target)), len(fitted.curve), *ends, sep="\t")
-    return 0
+    if problems:
+        click.echo(f"refclip: {len(problems)} problems; learned from what could be used", err=True)
+    return 1 if problems else 0
 
 
 @click.command("convert")
@@ -189,6 +201,26 @@ def read(method: str, learner: Learner, pairs: Sequence[str]) -> dict[str, Any]:
         put(values[part], key, value, f"--option {key}")
     chosen = {part: defaults._replace(**values[part]) for part, defaults in learner.parts if part}
     return chosen | values.get("", {})
+
+
+def readable(samples: Sequence[Sample], fail: Callable[[str], object]) -> Iterator[Sample]:
+    """Samples whose image can be read, without their mask if it cannot be used; what is wrong goes to `fail`.
+
+    All are read before the first is encoded: a damaged one must not end hours of work.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    console, silent = Console(stderr=True), not sys.stderr.isatty()
+    for sample in track(samples, "reading", console=console, transient=True, disable=silent):
+        try:
+            *_, problem = load_usable(sample)
+        except ImageError as error:
+            fail(f"{error}; left out")
+            continue
+        if problem:
+            fail(f"{problem}; taken as an image without a mask")
+        yield sample._replace(mask=None) if problem else sample
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from refclip.decode import ImageError
 from refclip.kept import keep, kept
 from refclip.methods.features import join
 from refclip.peak import peak_mib
-from refclip.samples import DataError, Sample, load
+from refclip.samples import DataError, Sample, load, load_usable
 from refclip.sources import Category
 
 
@@ -82,11 +82,11 @@ def _encode(module: ModuleType, state: Any, samples: Sequence[Sample], start: in
     images, numbers, masks, problems = [], [], [], []
     for number, sample in enumerate(samples, start):
         try:
-            image, mask, problem = _load(sample)
+            image, mask, problem = load_usable(sample)
         except ImageError as error:
             problems.append(str(error))
             continue
-        problems += [problem] if problem else []
+        problems += [f"{problem}; the image is scored, its pixels are left out"] if problem else []
         images.append(image)
         numbers.append(number)
         masks.append(mask if sample.label else None)
@@ -96,17 +96,6 @@ def _encode(module: ModuleType, state: Any, samples: Sequence[Sample], start: in
     numbers, masks = (tuple(x for x, ok in zip(xs, usable, strict=True) if ok) for xs in (numbers, masks))
     size = file.stat().st_size if numbers else 0
     return Batch(numbers, masks, (*problems, *refused), time.perf_counter() - began, size, peak_mib())
-
-
-def _load(sample: Sample) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """Image, mask, and what is wrong with the mask, which then is None: the image still counts."""
-    try:
-        return *load(sample), ""
-    except ImageError as error:
-        if sample.mask is None:
-            raise
-        image, _ = load(sample._replace(mask=None, label=None))
-        return image, None, f"{error}; the image is scored, its pixels are left out"
 
 
 def _extract(

@@ -180,7 +180,7 @@ def _category(
         tell(category.name, total)
         return [done[run] for run in wanted], []
     work, failed = place / "work", []
-    state = module.prepare(clip, request.name or category.name, **options._asdict())
+    state = module.prepare(clip, category.name if request.name is None else request.name, **options._asdict())
     batches = encode_category(module, state, category, work, size=request.batch, tell=lambda n: tell(category.name, n))
     for run in (run for run in wanted if run not in done):
         shots, seed = run

@@ -29,7 +29,7 @@ import numpy as np  # noqa: TID251  (files are the host's)
 from refclip.backend import Array, to_numpy, xp_of
 from refclip.clip import CLIP
 from refclip.decode import ImageError
-from refclip.files import whole_file
+from refclip.files import claimed, whole_file
 from refclip.fingerprint import fingerprint, of_images
 from refclip.frozen import Encoded, Recipe, check, encode, open_image
 from refclip.parallel import map_jobs
@@ -105,25 +105,29 @@ def keep_features(
         _fill(clip, images, recipe, arrays, batch=batch, flush=done)
         return _kept(None, recipe, arrays, clip, key)
     whole, part = Path(folder) / key, Path(folder) / f"{key}.part"
-    if not whole.exists():
-        arrays, start = _begin(part, shapes, need, len(images), tell)
+    with claimed(folder, wait=True):  # two that fill the same files would take them for whole too early
+        if not whole.exists():
+            arrays, start = _begin(part, shapes, need, len(images), tell)
 
-        def flush(count: int) -> None:
-            for array in arrays.values():
-                array.flush()  # type: ignore[attr-defined]
-            with whole_file(part / "done") as file:  # after the numbers it speaks of
-                file.write(str(count).encode())
-            done(count)
+            def flush(count: int) -> None:
+                for array in arrays.values():
+                    array.flush()  # type: ignore[attr-defined]
+                with whole_file(part / "done") as file:  # after the numbers it speaks of
+                    file.write(str(count).encode())
+                done(count)
 
-        _fill(clip, images, recipe, arrays, start=start, batch=batch, flush=flush)
-        del arrays
-        with whole_file(part / "recipe.json") as file:
-            file.write(json.dumps({"version": VERSION, "images": len(images)} | recipe._asdict()).encode())
-        part.rename(whole)
-    else:
-        tell(f"features of {len(images)} images: found in {whole}")
-        done(len(images))
-    arrays = {name: np.load(whole / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in shapes}
+            _fill(clip, images, recipe, arrays, start=start, batch=batch, flush=flush)
+            del arrays
+            with whole_file(part / "recipe.json") as file:
+                file.write(json.dumps({"version": VERSION, "images": len(images)} | recipe._asdict()).encode())
+            part.rename(whole)
+        else:
+            tell(f"features of {len(images)} images: found in {whole}")
+            done(len(images))
+    try:
+        arrays = {name: np.load(whole / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in shapes}
+    except (ValueError, EOFError) as error:
+        raise OSError(f"{whole}: damaged since it was written ({error}); delete it, and it is made anew") from error
     return _kept(whole, recipe, arrays, clip, key)
 
 

@@ -50,7 +50,8 @@ def subfolders(folder: Path | None) -> list[Path]:
 
 
 def _pictures(folder: Path | None) -> list[Path]:
-    return [path for path in entries(folder) if path.name.lower().endswith(SUFFIXES) and path.is_file()]
+    found = (path for path in entries(folder) if path.name.lower().endswith(SUFFIXES))
+    return [path for path in found if not path.is_dir()]  # a broken link too: whoever reads it says so
 
 
 def _child(folder: Path | None, name: str) -> Path | None:

@@ -14,6 +14,7 @@ Every other name, every other opcode and every other call ends the reading with 
 from __future__ import annotations
 
 import pickletools
+import warnings
 from typing import Any, NamedTuple, cast
 
 from refclip.checkpoint import shown
@@ -62,6 +63,12 @@ def run(raw: bytes) -> Any:
     Refused
         It says more than that, or is no pickle.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of an escape that is none, in a damaged text
+        return _run(raw)
+
+
+def _run(raw: bytes) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}

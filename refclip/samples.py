@@ -82,6 +82,28 @@ def load(sample: Sample, *, exif: bool = True, threshold: int = 0) -> tuple[np.n
     return cut(image, sample.part), None if mask is None else cut(mask, sample.part)
 
 
+def load_usable(sample: Sample) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """Image, mask, and what is wrong with the mask, which then is None: the image still counts.
+
+    A mask that marks nothing is wrong on an anomalous image: it would call every pixel of the defect normal.
+
+    Raises
+    ------
+    ImageError
+        The image cannot be read.
+    """
+    try:
+        image, mask = load(sample)
+    except ImageError as error:
+        if sample.mask is None:
+            raise
+        image, _ = load(sample._replace(mask=None, label=None))
+        return image, None, str(error)
+    if sample.label == 1 and mask is not None and not mask.any():
+        return image, None, f"{sample.mask}: marks no pixel, expected some, as {sample.path} counts as anomalous"
+    return image, mask, ""
+
+
 def load_all(
     samples: Iterable[Sample], fail: Callable[[Problem], object], *, exif: bool = True, threshold: int = 0
 ) -> Iterator[Loaded]:

@@ -24,6 +24,9 @@ from refclip.tree import value_and_gradient
 Update = Callable[..., tuple[Any, Any]]  # (parameters, gradient, state, rate=) -> (parameters, state)
 
 
+SHARES = ("betas", "drops", "fraction", "mask_share", "probability", "turned")  # numbers that do not pass 1
+
+
 class Progress(NamedTuple):
     """How far a run is."""
 
@@ -79,11 +82,15 @@ def learn(
 
     Raises
     ------
+    ValueError
+        Fewer than no steps, or a learning rate below 0.
     WeightsError
         The checkpoint cannot be used; the message says what differs.
     FloatingPointError
         The loss is no longer a finite number.
     """
+    if steps < 0 or (steps and not rate(0) >= 0):
+        raise ValueError(f"{steps} steps at a rate of {rate(0)}: expected neither below 0")
     told, losses = plain(about or {}), []
     now = Progress(parameters, state, 0)
     if checkpoint is not None and Path(checkpoint).exists():
@@ -110,6 +117,22 @@ def learn(
     finally:
         keep()
     return now, losses
+
+
+def check(training: NamedTuple) -> None:
+    """Refuse numbers that no run can mean, before hours go into it.
+
+    Raises
+    ------
+    ValueError
+        One is below 0, a share above 1, a batch of none, or a beta with which a mean never begins.
+    """
+    for key, value in training._asdict().items():
+        numbers = [x for x in (value if isinstance(value, tuple) else (value,)) if isinstance(x, int | float)]
+        least, most = int(key == "batch"), 1 if key in SHARES else float("inf")
+        if not all(least <= x <= most and (key != "betas" or x < 1) for x in numbers):
+            limits = f"{least} or more" if key not in SHARES else "0 to 1" + ", without 1" * (key == "betas")
+            raise ValueError(f"{key}={value!r}: expected {limits}")
 
 
 def _at(loss: Callable[[Any, int], Any], step: int, parameters: Any) -> Any:
@@ -147,7 +170,10 @@ def means_of_epochs(losses: Sequence[float], each: int) -> list[float]:
 def _resumed(
     checkpoint: str | os.PathLike[str], start: Progress, told: dict[str, Any], steps: int
 ) -> tuple[Progress, list[float]]:
-    tensors, kept = read(checkpoint)
+    try:
+        tensors, kept = read(checkpoint)
+    except WeightsError as error:
+        raise WeightsError(f"{error}; or remove it, and the run begins anew") from error
     where, before = str(checkpoint), kept.get("about", {})
     differ = [key for key in sorted({*told, *before}) if told.get(key) != before.get(key)]
     if differ:

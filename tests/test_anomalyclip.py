@@ -596,6 +596,22 @@ BAD = {
     "another method": (lambda p: rewritten(p, change_about=lambda a: a | {"method": "vand"}), "learned by 'vand'"),
     "another model": (lambda p: rewritten(p, change_about=lambda a: a | {"model": "x"}), "behind other weights"),
     "no design": (lambda p: rewritten(p, change_about=lambda a: {k: a[k] for k in a if k != "design"}), "no sense"),
+    "an option that is not known": (
+        lambda p: rewritten(p, change_about=lambda a: a | {"options": a["options"] | {"speed": 3}}),
+        "no sense .an option 'speed', expected some of",
+    ),
+    "an option of another type": (
+        lambda p: rewritten(p, change_about=lambda a: a | {"options": a["options"] | {"layers": "abc"}}),
+        "no sense .option layers is 'abc'",
+    ),
+    "an option that is true for 1": (
+        lambda p: rewritten(p, change_about=lambda a: a | {"options": a["options"] | {"sigma": True}}),
+        "no sense .option sigma is True",
+    ),
+    "a layer that is not there": (
+        lambda p: rewritten(p, change_about=lambda a: a | {"options": a["options"] | {"layers": [99]}}),
+        "no sense .layers",
+    ),
     "a design of another time": (
         lambda p: rewritten(p, change_about=lambda a: a | {"design": a["design"] | {"size": 3}}),
         "no sense",

@@ -21,7 +21,8 @@ from PIL import Image
 
 import refclip
 from refclip import arguments, batch, cli, viz
-from refclip.methods import METHODS, contexts, learns
+from refclip.files import claimed
+from refclip.methods import METHODS, contexts, learns, vand_fit
 from tests.toysets import mvtec
 
 FAST = ("--method", "clip")  # no windows: where any score will do
@@ -193,11 +194,22 @@ def test_a_closed_pipe_ends_it_quietly(tmp_path):
         assert child.stderr.read() == b""
 
 
-def on_a_terminal(*words: object) -> tuple[int, str]:
+@pytest.mark.skipif(sys.platform == "win32", reason="its shell closes nothing")
+@pytest.mark.parametrize(("closed", "name", "status"), [(">&-", "a", 0), ("2>&-", "a", 0), (">&- 2>&-", "b", 1)])
+def test_a_stream_that_was_never_open_is_no_error(tmp_path, closed, name, status):
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("no picture")
+    command = f'"$1" -m refclip score "$2" {" ".join(FAST)} {closed}'
+    words = ["sh", "-c", command, "sh", sys.executable, str(tmp_path / f"{name}.png")]
+    child = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (child.returncode, child.stderr) == (status, "")
+
+
+def on_a_terminal(*words: object, columns: int = 60) -> tuple[int, str]:
     """Status and screen of a run whose stdout and stderr are one terminal."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "refclip", *map(str, words)]
-    env = os.environ | {"TERM": "xterm", "COLUMNS": "60", "LINES": "20"}
+    env = os.environ | {"TERM": "xterm", "COLUMNS": str(columns), "LINES": "20"}
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as child:
         os.close(theirs)
         screen = b""
@@ -274,6 +286,25 @@ def test_what_matches_nothing_is_named(run, tmp_path, monkeypatch, word):
     assert answer.out == ""
     assert answer.err.startswith(f"refclip: {word}: ".replace("\n", "\\n"))
     assert answer.err.count("\n") == 1
+
+
+def test_an_empty_word_is_not_the_current_folder(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(picture(tmp_path / "a.png").parent)
+    answer = run("score", "", *FAST)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == "refclip: an empty word among the paths; expected an image, a folder or a pattern\n"
+
+
+def test_a_broken_link_in_a_folder_is_named(run, tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to("gone.png")
+    (tmp_path / "c.png").mkdir()
+    answer = run("score", tmp_path, *FAST)
+    assert answer.status == 1
+    assert [Path(row[0]).name for row in rows(answer.out)[1:]] == ["a.png"]
+    first, last = answer.err.splitlines()
+    assert first.startswith(f"refclip: {tmp_path / 'b.png'}: cannot be opened (No such file")
+    assert last == "refclip: 1 of 2 images could not be used"
 
 
 def test_an_unusable_image_is_named_and_the_rest_is_done(tmp_path):
@@ -460,7 +491,7 @@ def test_a_write_that_fails_leaves_no_part_of_a_file(run, tmp_path, monkeypatch)
     monkeypatch.setattr(np, "save", fail)
     answer = run("score", picture(tmp_path / "a.png"), "--out", tmp_path / "out")
     assert answer.status == 2
-    assert answer.err == "refclip: [Errno 28] No space left on device\n"
+    assert answer.err == f"refclip: {tmp_path / 'out' / 'a.map.npy'}: No space left on device\n"
     assert written(tmp_path / "out") == []
 
 
@@ -593,6 +624,18 @@ def test_errors_are_one_line_without_a_traceback(tmp_path, words, message):
     assert answer.err.count("\n") == 1
 
 
+def test_a_loss_that_diverges_is_an_error_of_one_line(run, tmp_path, monkeypatch, small_folder):
+    def diverges(*_: Any, **__: Any) -> None:
+        raise FloatingPointError("step 2: the loss is nan; use a smaller learning rate")
+
+    monkeypatch.setattr(vand_fit, "fit", diverges)
+    answer = run(
+        "train", "vand", mvtec(tmp_path / "set"), "--weights", small_folder, "--out", tmp_path / "a.safetensors"
+    )
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == "refclip: step 2: the loss is nan; use a smaller learning rate\n"
+
+
 @pytest.mark.parametrize("words", [["score"], ["score", "a.png", "--method", "none"], ["nothing"], ["score", "--nope"]])
 def test_usage_errors_exit_2(run, words):
     answer = run(*words)
@@ -670,6 +713,35 @@ def test_eval_on_a_terminal_is_in_percent(tmp_path, small_folder):
     assert "no references" in screen
 
 
+def test_numbers_are_whole_on_a_narrow_terminal(tmp_path, small_folder):
+    """The table is wider than 40 columns then; a terminal that breaks its lines loses none of them."""
+    root = mvtec(tmp_path / "set")
+    status, screen = on_a_terminal("eval", root, "--weights", small_folder, "--method", "clip", columns=40)
+    assert status == 0
+    (row,) = (line for line in screen.splitlines() if line.startswith("│ nut"))
+    assert len([float(cell) for cell in row.strip("│ ").split("│")[1:]]) == 7
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
+def test_two_evaluations_do_not_share_their_parts(run, tmp_path, small_folder):
+    words = (
+        "eval",
+        mvtec(tmp_path / "set"),
+        "--weights",
+        small_folder,
+        "--method",
+        "clip",
+        "--out",
+        tmp_path / "r.json",
+    )
+    with claimed(tmp_path / "r.parts"):
+        answer = run(*words)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == f"refclip: {tmp_path / 'r.parts'}: another run is writing there; wait until it is done, or " \
+        "write elsewhere\n"  # fmt: skip
+    assert run(*words).status == 0
+
+
 def test_eval_says_what_could_not_be_used(run, tmp_path, small_folder):
     root = mvtec(tmp_path / "set", good=2, bad=2)
     (root / "nut" / "test" / "good" / "000.png").write_text("no picture")
@@ -692,6 +764,9 @@ def test_eval_says_what_could_not_be_used(run, tmp_path, small_folder):
         (["set", "--layout", "visa"], "set: not laid out as visa"),
         (["set", "--method", "winclip+"], "winclip+ needs references, at least one normal image: give --shots K"),
         (["set", "--shots", "1"], "winclip judges each image by itself and takes no references; leave --shots K out"),
+        (["set", "--categories", ""], "--categories: no name in it; expected NAME or NAME,NAME, or leave it out"),
+        (["set", "--categories", "nut", "--categories", ","], "--categories: no name in it"),
+        (["set", "--method", "clip", "--object", ""], "nut: object name is ''; expected a word"),
         (["set", "--shots", "one"], "--shots 'one': expected a whole number, or several with commas between: 1,2,4"),
         (["set", "--option", "crops=2"], "nut: crops=2: expected one of 1, 5, 10"),
         (["set", "--out", "results.txt"], "--out results.txt: expected a name that ends in .json"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -33,7 +36,7 @@ def data(tmp_path_factory):
 
 
 def run(command, *words):
-    return CliRunner().invoke(command, [str(word) for word in words])
+    return CliRunner().invoke(command, [str(word) for word in words], standalone_mode=False)  # as `cli.main` does
 
 
 @pytest.mark.parametrize("method", ["anomalyclip", "coop"])
@@ -118,6 +121,13 @@ def test_options_go_where_they_belong():
         (["--out", "prompts.pt"], "ends in .safetensors"),
         (["--split", "train"], "no mask of a defect"),
         (["--categories", "bolt"], "no category bolt"),
+        (["--categories", ","], "--categories: no name in it"),
+        (["--option", "epochs=-1"], "epochs=-1: expected 0 or more"),
+        (["--option", "batch=0"], "batch=0: expected 1 or more"),
+        (["--option", "seed=-1"], "seed=-1: expected 0 or more"),
+        (["--option", "rate=-1"], "rate=-1.0: expected 0 or more"),
+        (["--option", "betas=0.5,1"], r"betas=\(0.5, 1.0\): expected 0 to 1, without 1"),
+        (["--option", "mask_share=7"], "mask_share=7.0: expected 0 to 1"),
     ],
 )
 def test_what_is_refused(data, small_folder, tmp_path, words, message):
@@ -126,6 +136,43 @@ def test_what_is_refused(data, small_folder, tmp_path, words, message):
     with pytest.raises(ValueError, match=message):
         raise said.exception
     assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_damaged_files_are_named_and_left_out(data, small_folder, tmp_path):
+    """What is learned is what is learned without them; what is no longer known of an image is not guessed."""
+    damaged, clean = (Path(shutil.copytree(data, tmp_path / name)) / "nut" for name in ("damaged", "clean"))
+    (damaged / "test" / "bad" / "0.png").write_bytes(b"no picture")
+    (damaged / "ground_truth" / "bad" / "1_mask.png").write_bytes(b"no picture")
+    for name in ("test/bad/0.png", "ground_truth/bad/0_mask.png", "ground_truth/bad/1_mask.png"):
+        (clean / name).unlink()
+    said = {}
+    for root in (damaged, clean):
+        out = tmp_path / root.parent.name / "a.safetensors"
+        said[root] = run(train, "anomalyclip", root.parent, "--out", out, "--weights", small_folder, *QUICK)
+        assert said[root].return_value == 1, said[root].output
+    lines = said[damaged].stderr.splitlines()
+    assert lines[0].startswith(f"refclip: {damaged / 'test' / 'bad' / '0.png'}: is not a picture")
+    assert lines[0].endswith("; left out")
+    assert lines[1].startswith(f"refclip: {damaged / 'ground_truth' / 'bad' / '1_mask.png'}: is not a picture")
+    assert lines[1].endswith("; taken as an image without a mask")
+    assert lines[-1] == "refclip: 2 problems; learned from what could be used"
+    assert "refclip: 1 images without a mask are left out" in lines
+    one, other = (load(refclip.load(small_folder), tmp_path / root.parent.name / "a.safetensors") for root in said)
+    np.testing.assert_array_equal(one.learned.normal, other.learned.normal)
+    assert one.about["images"] == other.about["images"] == 3
+    for path in (damaged / "test").rglob("*.png"):
+        path.write_bytes(b"no picture")
+    said = run(train, "coop", damaged.parent, "--out", tmp_path / "b.safetensors", "--weights", small_folder)
+    assert isinstance(said.exception, ValueError) and "none of the images can be read" in str(said.exception)
+    assert not list(tmp_path.glob("b.*"))
+
+
+def test_where_features_cannot_be_kept_is_said_first(data, small_folder, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    words = ("coop", data, "--out", tmp_path / "a.safetensors", "--weights", small_folder, "--features")
+    said = run(train, *words, tmp_path / "taken")
+    assert isinstance(said.exception, OSError)
+    assert str(said.exception).startswith(f"--features {tmp_path / 'taken'}: cannot write there (a file of that name")
 
 
 def test_convert(small_folder, tmp_path):

@@ -13,7 +13,7 @@ from refclip import data
 from refclip.datasets import DATASETS
 from refclip.decode import ImageError
 from refclip.folders import LAYOUTS
-from refclip.samples import read_mask
+from refclip.samples import load_usable, read_mask
 
 
 def put(path: Path, *, mask: bool = False, size: tuple[int, int] = (8, 8), value: int = 255) -> Path:
@@ -299,6 +299,22 @@ def test_wrong_requests(tmp_path):
         data.detect(tmp_path / "empty")
 
 
+def test_a_broken_link_is_an_image_that_cannot_be_read(tmp_path):
+    """As a copy without what its links lead to: fewer images must not pass for all."""
+    root = mvtec(tmp_path, categories=("nut",))
+    good, mask = root / "nut/test/good/000.png", root / "nut/ground_truth/crack/001_mask.png"
+    for path in (good, mask):
+        path.unlink()
+        path.symlink_to("gone.png")
+    problems: list[data.Problem] = []
+    found = data.find(root)
+    assert (len(found.samples), found.problems) == (4, ())
+    loaded = list(data.load_all(found.samples, problems.append))
+    assert [one.sample.path.stem for one in loaded] == ["000", "002"]
+    assert [problem.what.split(":")[0] for problem in problems] == [str(mask), str(good)]
+    assert all("No such file" in problem.what for problem in problems)
+
+
 def test_one_bad_file_does_not_cost_the_rest(tmp_path):
     root = mvtec(tmp_path, categories=("nut",))
     (root / "nut/test/crack/000.png").write_bytes(b"no picture")
@@ -321,6 +337,25 @@ def test_load(tmp_path):
     assert np.argwhere(mask).tolist() == [[0, 0]]
     _, mask = data.load(good)
     assert mask.dtype == bool and not mask.any()
+
+
+def test_a_mask_that_cannot_be_used_does_not_cost_the_image(tmp_path):
+    root = mvtec(tmp_path, categories=("nut",))
+    masks = root / "nut/ground_truth/crack"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(masks / "000_mask.png")
+    (masks / "001_mask.png").write_bytes(b"no picture")
+    (root / "nut/test/good/000.png").write_bytes(b"no picture")
+    empty, broken, whole, good = data.find(root).samples
+    image, mask, problem = load_usable(empty)
+    assert (image.shape, mask) == ((8, 8, 3), None)
+    assert problem == f"{empty.mask}: marks no pixel, expected some, as {empty.path} counts as anomalous"
+    image, mask, problem = load_usable(broken)
+    assert (image.shape, mask) == ((8, 8, 3), None)
+    assert problem.startswith(f"{broken.mask}: is not a picture")
+    _, mask, problem = load_usable(whole)
+    assert mask is not None and (mask.sum(), problem) == (1, "")
+    with pytest.raises(ImageError, match=r"good/000\.png: is not a picture"):
+        load_usable(good)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16", "I", "F", "CMYK"])

@@ -238,15 +238,21 @@ def test_damaged_files_are_named_and_the_rest_is_done(small, tmp_path):
     put(whole / "nut" / "ground_truth" / "spot" / "011_mask.png", np.zeros((5, 5), np.uint8))  # of another image
     for name in ("test/good/003.png", "test/spot/007.png", "ground_truth/spot/007_mask.png"):
         (clean / "nut" / name).unlink()
-    (clean / "nut" / "ground_truth" / "spot" / "011_mask.png").unlink()
+    put(
+        whole / "nut" / "ground_truth" / "spot" / "013_mask.png", np.zeros((48, 41 + 4 * 13), np.uint8)
+    )  # marks nothing
+    for name in ("011", "013"):
+        (clean / "nut" / "ground_truth" / "spot" / f"{name}_mask.png").unlink()
     # one at a time, so that both have the same batches
     (_, damaged), (_, rest) = (run(small, r, tmp_path / f"parts-{r.name}", batch=1) for r in (whole, clean))
     (a,), (b,) = damaged.records, rest.records
     assert a.figures == b.figures
-    assert a.images == b.images == {"normal": 17, "anomalous": 19, "unlabelled": 0, "without_mask": 1}
+    assert a.images == b.images == {"normal": 17, "anomalous": 19, "unlabelled": 0, "without_mask": 2}
     assert a.scores == b.scores
-    assert [Path(text.split(":")[0]).name for text in a.problems] == ["003.png", "007.png", "011_mask.png"]
-    assert a.problems[2].endswith("the image is scored, its pixels are left out")
+    assert [Path(text.split(":")[0]).name for text in a.problems] == [
+        "003.png", "007.png", "011_mask.png", "013_mask.png",
+    ]  # fmt: skip
+    assert all(text.endswith("the image is scored, its pixels are left out") for text in a.problems[2:])
 
 
 def test_damaged_references_are_passed_over(small, tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import shutil
+import sys
+import threading
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from refclip import features_cache, frozen
 from refclip.clip import encode_tokens
 from refclip.decode import ImageError
 from refclip.features_cache import keep_features, needed_bytes, rows
+from refclip.files import claimed
 from refclip.fingerprint import fingerprint
 from refclip.frozen import Recipe, encode, rounding
 from refclip.nn import layer_norm, normalize
@@ -147,6 +150,27 @@ def test_a_damaged_part_is_begun_anew(small, images, tmp_path):
     expected = np.array(kept.image)
     shutil.rmtree(kept.folder)
     np.testing.assert_array_equal(keep_features(small, images, RECIPE, tmp_path).image, expected)
+
+
+def test_damage_after_it_was_written_is_named(small, images, tmp_path):
+    whole = keep_features(small, images, RECIPE, tmp_path).folder
+    file = whole / "own.04.npy"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(OSError, match=f"{whole}: damaged since it was written .*; delete it, and it is made anew"):
+        keep_features(small, images, RECIPE, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
+def test_two_do_not_fill_the_same_files(small, images, tmp_path):
+    found = []
+    other = threading.Thread(target=lambda: found.append(keep_features(small, images, RECIPE, tmp_path)))
+    with claimed(tmp_path):
+        other.start()
+        other.join(0.3)  # long enough to begin, if it would
+        assert other.is_alive()
+        assert list(tmp_path.iterdir()) == []
+    other.join()
+    assert found[0].folder.exists()
 
 
 def test_what_decides_the_content_decides_the_name(small, small_folder, images, tmp_path):

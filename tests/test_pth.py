@@ -246,6 +246,12 @@ def test_damage_is_an_error_or_does_no_harm(tmp_path, data):
         assert all(isinstance(x, np.ndarray) and x.size <= 8 for x in found.values())
 
 
+def test_an_escape_that_is_none_raises_no_warning():
+    """S is a text in quotes, as Python has them; which escapes these know, Python warns about on its own."""
+    with pytest.raises(Refused, match="opcode STRING"):
+        run(b"S'\\q'\n.")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_at_all(raw):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from refclip.checkpoint import WeightsError
+from refclip.cli_train import learners
 from refclip.optim import adam, adam_state, sgd, sgd_state
 from refclip.saved import read
-from refclip.training import batch_of, learn, means_of_epochs, shuffled, steps_per_epoch
+from refclip.training import batch_of, check, learn, means_of_epochs, shuffled, steps_per_epoch
 
 DATA = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
 
@@ -94,6 +95,24 @@ def test_other_runs_are_refused(tmp_path):
         run(checkpoint=path, about={"rate": 1})
     with pytest.raises(WeightsError, match="9 steps of 5"):
         run(checkpoint=path, about={"rate": 1, "seed": 2}, steps=5)
+
+
+def test_a_damaged_checkpoint_may_be_removed(tmp_path):
+    (tmp_path / "c").write_bytes(b"junk")
+    with pytest.raises(WeightsError, match=r"c: 4 bytes, too short .*; or remove it, and the run begins anew"):
+        run(checkpoint=tmp_path / "c")
+
+
+@pytest.mark.parametrize(("steps", "rate"), [(-1, 0.1), (3, -0.1), (3, np.nan)])
+def test_steps_and_rates_below_nothing_are_refused(steps, rate):
+    first = start()
+    with pytest.raises(ValueError, match=f"{steps} steps at a rate of {rate}: expected neither below 0"):
+        learn(loss, first, adam_state(first), update=adam, rate=lambda step: rate, steps=steps)
+
+
+def test_every_default_passes_the_check():
+    for learner in learners().values():
+        check(dict(learner.parts)["training"])
 
 
 def test_a_loss_that_is_no_number_is_named(tmp_path):

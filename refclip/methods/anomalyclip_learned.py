@@ -7,12 +7,14 @@ side, and the loss curve. What an official `.pth` holds is converted by `anomaly
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from refclip import saved
 from refclip.checkpoint import WeightsError
 from refclip.clip import CLIP
 from refclip.methods.anomalyclip_prompts import Design, Learned, begin, settled
+from refclip.methods.options import first_of, restored
 
 
 class Fitted(NamedTuple):
@@ -46,18 +48,19 @@ def load(clip: CLIP, path: str | os.PathLike[str], method: str = "anomalyclip") 
     if str(path).endswith((".pth", ".pt")):
         raise WeightsError(
             f"{path}: a PyTorch file, expected safetensors; convert it first, without executing anything in it: "
-            "refclip.methods.anomalyclip_pth.convert"
+            f"refclip convert {Path(path).name} --out FILE.safetensors --weights W"
         )
+    from refclip.methods.anomalyclip_options import DEFAULTS, Options  # which take `Fitted` from here
+    from refclip.methods.anomalyclip_options import settled as settled_options
+
     tensors, about = saved.read(path)
     saved.check_model(clip, about, method, str(path))
     try:
         design = settled(clip, Design(**about["design"]))
         like = begin(clip, design, 0)  # whose shapes it must have
         curve = [float(x) for x in about.get("curve", ())]
-        options = about["options"]
-        if not isinstance(options, dict):
-            raise TypeError(f"options are a {type(options).__name__}")
-    except (KeyError, TypeError, ValueError) as error:
+        settled_options(clip, first_of(restored(Options(), about["options"]), DEFAULTS))  # they must make sense
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{path}: its metadata make no sense ({error}); train again") from error
     learned = saved.filled(like, tensors, str(path))
     known = {name for name, _ in saved.named(like)}

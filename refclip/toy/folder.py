@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from refclip import __version__
+from refclip.files import whole_file
 from refclip.toy.benchmark import KNOWN_DEFECTS, UNSEEN_DEFECTS, Toy
 
 MARK = "A toy benchmark for anomaly detection, drawn by refclip toy"  # the first line of README.txt
@@ -158,8 +159,8 @@ def _fill(path: Path, toy: Toy) -> None:
     sums: list[str] = []
     for name, image in _images(toy):
         file = path / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).save(file, compress_level=3)  # half the time of 6, and hardly larger: it is noise
+        with whole_file(file) as opened:  # which says which file it was that could not be written
+            Image.fromarray(image).save(opened, "PNG", compress_level=3)  # half the time of 6, hardly larger: noise
         sums.append(f"{_sum(file)}  {name}")
     (path / README).write_text(_readme(toy), encoding="utf-8", newline="\n")
     sums.append(f"{_sum(path / README)}  {README}")
