@@ -77,14 +77,9 @@ class Bench:
 
     # ---- workers
 
-    def environment(self) -> dict[str, str]:
-        threads = str(self.args.threads)
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        return os.environ | dict.fromkeys(names, threads) | {"PYTHONPATH": str(ROOT)}
-
     def worker(self, name: str, job: dict[str, Any]) -> dict[str, Any]:
         """Run one worker to its end; its answer."""
-        out = run_process(["-m", f"benchmarks.workers.{name}", json.dumps(job)], self.environment())
+        out = run_process(["-m", f"benchmarks.workers.{name}", json.dumps(job)], environment(self.args.threads))
         return json.loads(out.splitlines()[-1])
 
     def job(self, model: str, case: str, **more: Any) -> dict[str, Any]:
@@ -233,7 +228,7 @@ class Bench:
         for number in range(self.args.imports + 1):  # the first fills the file cache and writes the .pyc files
             for name in times:
                 code = f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
-                seconds = float(run_process(["-c", code], self.environment()).splitlines()[-1])
+                seconds = float(run_process(["-c", code], environment(self.args.threads)).splitlines()[-1])
                 times[name] += [seconds] * (number > 0)
         self.imports = times
         self.say("import " + ", ".join(f"{name} {statistics.median(t):.2f} s" for name, t in times.items() if t))
@@ -263,7 +258,13 @@ class Bench:
             self.say(text)
 
 
-def run_process(arguments: list[str], environment: dict[str, str]) -> str:
+def environment(threads: int) -> dict[str, str]:
+    """Of a worker: threads for OpenBLAS, MKL and OpenMP."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return os.environ | dict.fromkeys(names, str(threads)) | {"PYTHONPATH": str(ROOT)}
+
+
+def run_process(arguments: list[str], own: dict[str, str]) -> str:
     """Standard output of one Python process.
 
     Raises
@@ -274,7 +275,7 @@ def run_process(arguments: list[str], environment: dict[str, str]) -> str:
     process = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=environment,
+        env=own,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -357,34 +358,49 @@ def stop(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """0; 1 where results disagree with open_clip's or refclip fails; 130 when interrupted."""
-    args = arguments(argv)
+def carried_out(bench: Any, threads: int) -> tuple[dict[str, str], bool]:
+    """Run a `Bench` of this file or of `training.py` to its end, and leave no half of a file.
+
+    Returns
+    -------
+    dict
+        What the machine is, how busy it was, and how long it took.
+    bool
+        Whether it was interrupted; what was measured until then counts.
+    """
     signal.signal(signal.SIGTERM, stop)
-    interrupted = False
-    with tempfile.TemporaryDirectory(prefix="refclip-bench-") as scratch:
-        bench = Bench(args, Path(scratch))
-        load = load_average()
-        if load > 0.3:
-            bench.note(f"load average {load:.1f} before the first measurement: others are at work on this machine")
-        facts: dict[str, str] = {}
-        try:
-            facts = bench.worker("facts", {})
-            bench.run()
-        except KeyboardInterrupt:
-            interrupted = True
-            bench.note("interrupted: the tables are not whole")
-        except Failed as error:
-            bench.note(f"ended early: {error}")
-            bench.disagreed = True
-        finally:
-            for partial in bench.store.glob("*.partial"):
-                shutil.rmtree(partial, ignore_errors=True)
-    facts |= {
-        "threads": str(args.threads),
+    interrupted, load = False, load_average()
+    if load > 0.3:
+        bench.note(f"load average {load:.1f} before the first measurement: others are at work on this machine")
+    facts: dict[str, str] = {}
+    try:
+        out = run_process(["-m", "benchmarks.workers.facts", "{}"], environment(threads))
+        facts = json.loads(out.splitlines()[-1])
+        bench.run()
+    except KeyboardInterrupt:
+        interrupted = True
+        bench.note("interrupted: the tables are not whole")
+    except Failed as error:
+        bench.note(f"ended early: {error}")
+        bench.disagreed = True
+    finally:
+        for partial in bench.store.glob("*.partial"):
+            shutil.rmtree(partial, ignore_errors=True)
+    return facts | {
+        "threads": str(threads),
         "load average": f"{load:.2f} before the first measurement",
         "date": time.strftime("%Y-%m-%d"),
         "duration": f"{(time.monotonic() - bench.start) / 60:.1f} minutes",
+    }, interrupted
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0; 1 where results disagree with open_clip's or refclip fails; 130 when interrupted."""
+    args = arguments(argv)
+    with tempfile.TemporaryDirectory(prefix="refclip-bench-") as scratch:
+        bench = Bench(args, Path(scratch))
+        facts, interrupted = carried_out(bench, args.threads)
+    facts |= {
         "rounds": f"{args.rounds} (one less for long calls), at most {args.repeats} calls or {args.seconds:g} s",
     }
     tables = summary.tables(bench.results, bench.imports, bench.memory_model, bench.memory)

@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -27,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import training_summary  # noqa: E402
 from benchmarks.summary import markdown, text  # noqa: E402
-from benchmarks.towers import Failed, load_average, processors, run_process, stop  # noqa: E402
+from benchmarks.towers import Failed, carried_out, environment, processors, run_process  # noqa: E402
 
 MODEL = "ViT-L-14-336-quickgelu"  # the published code's: OpenAI's weights have that activation
 # case -> who takes part, torch first: its results are what refclip's are held to
@@ -37,12 +35,6 @@ CASES = {
     "epoch": ("torch-77", "refclip", "torch-cut"),
 }
 RECIPE = ("tests/randomclip.py", "benchmarks/workers/prepare.py")  # of weights
-
-
-def environment(threads: int) -> dict[str, str]:
-    """Of a worker: threads for OpenBLAS, MKL and OpenMP."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return os.environ | dict.fromkeys(names, str(threads)) | {"PYTHONPATH": str(ROOT)}
 
 
 class Bench:
@@ -182,35 +174,12 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> int:
     """0; 1 where refclip's results are not torch's or a process fails; 130 when interrupted."""
     args = arguments(argv)
-    signal.signal(signal.SIGTERM, stop)
-    interrupted = False
     with tempfile.TemporaryDirectory(prefix="refclip-bench-") as scratch:
         bench = Bench(args, Path(scratch))
-        load = load_average()
-        if load > 0.3:
-            bench.note(f"load average {load:.1f} before the first measurement: others are at work on this machine")
-        machine: dict[str, str] = {}
-        try:
-            machine = json.loads(
-                run_process(["-m", "benchmarks.workers.facts", "{}"], environment(args.threads)).splitlines()[-1]
-            )
-            bench.run()
-        except KeyboardInterrupt:
-            interrupted = True
-            bench.note("interrupted: the tables are not whole")
-        except Failed as error:
-            bench.note(f"ended early: {error}")
-            bench.disagreed = True
-        finally:
-            for partial in bench.store.glob("*.partial"):
-                shutil.rmtree(partial, ignore_errors=True)
+        machine, interrupted = carried_out(bench, args.threads)
     machine |= {
         "model": f"{args.model}, random weights; {bench.facts.get('side', '?')} pixels, layers "
         f"{bench.facts.get('layers', '?')}, batch {args.batch}, prompts of {bench.facts.get('tokens', '?')} tokens",
-        "threads": str(args.threads),
-        "load average": f"{load:.2f} before the first measurement",
-        "date": time.strftime("%Y-%m-%d"),
-        "duration": f"{(time.monotonic() - bench.start) / 60:.1f} minutes",
         "rounds": f"{args.rounds} of a step, {args.long_rounds} of the rest",
     }
     tables = training_summary.tables(bench.results, bench.memory, args.images, args.batch, args.encoded)

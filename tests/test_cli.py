@@ -194,7 +194,7 @@ def test_a_closed_pipe_ends_it_quietly(tmp_path):
         assert child.stderr.read() == b""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="its shell closes nothing")
+@pytest.mark.skipif(sys.platform == "win32", reason="only a POSIX shell starts a program with a stream closed")
 @pytest.mark.parametrize(("closed", "name", "status"), [(">&-", "a", 0), ("2>&-", "a", 0), (">&- 2>&-", "b", 1)])
 def test_a_stream_that_was_never_open_is_no_error(tmp_path, closed, name, status):
     picture(tmp_path / "a.png")

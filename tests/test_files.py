@@ -34,7 +34,9 @@ def test_the_error_of_another_file_stays_its_own(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="no locks on folders")
+needs_locks = pytest.mark.skipif(
+    sys.platform == "win32", reason="Windows cannot lock a folder; `claimed` says that it keeps nobody out there"
+)
 
 
 @needs_locks

@@ -20,13 +20,19 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def work(job: Job) -> dict[str, Any]:
+def weights_of(job: Job) -> Path:
+    """The folder of the model's random weights, written if it is not there yet."""
     folder = Path(job["folder"])
     if not folder.exists():
         partial = folder.with_name(folder.name + ".partial")  # renamed when whole, so that a cache never holds a half
         shutil.rmtree(partial, ignore_errors=True)
         randomclip.write(partial, job["model"], SEED)
         partial.replace(folder)
+    return folder
+
+
+def work(job: Job) -> dict[str, Any]:
+    weights_of(job)
     side = randomclip.model_config(job["model"])["vision_cfg"]["image_size"]
     inputs = Path(job["inputs"])
     inputs.mkdir(parents=True, exist_ok=True)

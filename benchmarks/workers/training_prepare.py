@@ -8,14 +8,13 @@ makes no step slower or faster.
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import refclip
-from benchmarks.workers.prepare import SEED
+from benchmarks.workers.prepare import SEED, weights_of
 from benchmarks.workers.timing import Job, serve
 from benchmarks.workers.training_case import Facts
 from refclip.methods.anomalyclip_fit import Training
@@ -25,17 +24,10 @@ from refclip.methods.anomalyclip_prompts import settled as settled_design
 from refclip.prompt_learning import prompt_ids
 from refclip.samples import Loaded, Sample
 from refclip.training import batch_of, steps_per_epoch
-from tests import randomclip
 
 
 def write_inputs(job: Job) -> dict[str, Any]:
-    folder = Path(job["folder"])
-    if not folder.exists():
-        partial = folder.with_name(folder.name + ".partial")  # renamed when whole, so that a cache never holds a half
-        shutil.rmtree(partial, ignore_errors=True)
-        randomclip.write(partial, job["model"], SEED)
-        partial.replace(folder)
-    clip = refclip.load(folder)
+    clip = refclip.load(weights_of(job))
     options, design, t = settled(clip, DEFAULTS), settled_design(clip, Design()), Training()
     side, count, size = options.size or 0, job["images"], min(job["batch"], job["images"])
     inputs = Path(job["inputs"])
