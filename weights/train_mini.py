@@ -28,17 +28,32 @@ HERE = Path(__file__).resolve().parent
 @click.option("--steps", default=training.STEPS, show_default=True, help="Optimisation steps of the whole training.")
 @click.option("--minutes", type=float, help="Train for so long instead; the schedule is stretched to fit.")
 @click.option("--stop-after", type=float, help="Stop after so many minutes, with a checkpoint; go on another day.")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A checkpoint of an earlier training to begin with, instead of nothing.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes that render beside the training.")
 def main(
-    *, data: Path, out: Path, steps: int, minutes: float | None, stop_after: float | None, seed: int, workers: int
+    *,
+    data: Path,
+    out: Path,
+    steps: int,
+    minutes: float | None,
+    stop_after: float | None,
+    start: Path | None,
+    seed: int,
+    workers: int,
 ) -> None:
     """Fetch, render, train, evaluate."""
     fetch.fetch(data)
     fetch.prepare(data)
-    start = time.monotonic()
-    done = training.train(data, out, steps=steps, minutes=minutes, stop_after=stop_after, seed=seed, workers=workers)
-    print(f"training: {(time.monotonic() - start) / 60:.1f} minutes in this run")
+    began = time.monotonic()
+    done = training.train(
+        data, out, steps=steps, minutes=minutes, stop_after=stop_after, seed=seed, workers=workers, start=start
+    )
+    print(f"training: {(time.monotonic() - began) / 60:.1f} minutes in this run")
     if not done:
         print(f"stopped before the end; the same command goes on from {out}")
         return

@@ -192,9 +192,6 @@ def test_orthogonal(shape):
 def test_loss_falls_and_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
     """Twelve steps at once, or seven and then five from the checkpoint: the same weights; and the loss falls."""
     monkeypatch.setattr(training, "WARM_UP", 4)
-    monkeypatch.setattr(
-        training, "SHELF", 3
-    )  # the stop at 7 is in the third turn of the first shelf, the end in the last
     kw = {"steps": 12, "count": 4}
     assert training.train(data, tmp_path / "whole", **kw)
 
@@ -227,12 +224,27 @@ def test_loss_falls_and_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
         training.train(data, tmp_path / "whole", seed=1, **kw)
 
 
-def test_every_step_has_its_place():
-    """A shelf of new batches, then the shelf again, then the next shelf."""
-    places = [training._place(step) for step in range(2 * training.SHELF * training.TURNS)]
-    assert len(set(places)) == len(places)
-    assert places == sorted(places)
-    assert {turn for _, turn, _ in places} == set(range(training.TURNS))
+def test_every_batch_is_new_and_the_same_in_another_run(data):
+    """The batch of a step does not depend on where a run began, and none is seen twice."""
+    kw = {"workers": 1, "count": 2, "steps": 20}
+    whole = [b.images for b, _ in zip(training._batches(data, 3, 0, **kw), range(6), strict=False)]
+    parts = [b.images for b, _ in zip(training._batches(data, 3, 4, **kw), range(2), strict=False)]
+    for one, two in zip(whole[4:], parts, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert len({images.tobytes() for images in whole}) == 6
+
+
+def test_a_training_begins_with_another_ones_weights(data, tmp_path):
+    run = training.begin(5)
+    training.save(run, tmp_path, step=9, spent=70.0, seed=5, finished=True, file="earlier")
+    training.train(data, tmp_path / "new", steps=2, count=2, stop_after=0, start=tmp_path / "earlier.safetensors")
+    saved = tmp_path / "new" / "checkpoint.safetensors"
+    assert training.metadata(saved)["step"] == "0"  # stopped before its first step
+    one, two = training.load_file(tmp_path / "earlier.safetensors"), training.load_file(saved)
+    for key in one:
+        np.testing.assert_array_equal(one[key].numpy(), two[key].numpy())
+    other = dict(training.begin(0).model.named_parameters())
+    assert any(bool((one[f"model/{key}"] != value).any()) for key, value in other.items())
 
 
 def test_learns_one_batch(batch, monkeypatch):

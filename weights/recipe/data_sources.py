@@ -85,11 +85,18 @@ SOURCES = (
         'Aitzol Berasategi and Trevor "Freespace" (CC BY 4.0), Clemens Engelhardt (CC0 1.0)',
     ),
     Source(
+        "redeclipse-data", "Debian", "1.6.0-1",
+        "ada26453d3100bd61154ce20a699352f0b48bb29f8505f477ebdcb612f71ab42", 862260812,
+        ("*/data/philipk/pk02/*_c.png", "*/data/trak/trak[567]/*[a-e0-9].???", "*/redeclipse-data/copyright"),
+        "painted panels", "CC BY 3.0, MIT, by picture",
+        "Philip Klevestav (CC BY 3.0), Georges 'TRaK' Grondin (MIT, CC BY 3.0)",
+    ),
+    Source(
         "scikit-image", "PyPI", "0.24.0",
         "fa27b3a0dbad807b966b8db2d78da734cb812ca4787f7fbb143764800ce2fa9c", 14861425,
         ("skimage/data/*.png", "skimage/data/*.jpg"),
         "photographs", "CC0 1.0, public domain, by picture",
-        "cc0textures.com, Rachel Michetti, Stefan van der Walt, NASA, SpaceX, Brooklyn Museum",
+        "Stefan van der Walt, NASA, SpaceX",
     ),
     Source(
         "scikit-learn", "PyPI", "1.5.2",

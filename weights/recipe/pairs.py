@@ -1,7 +1,5 @@
 """A batch to learn from: the same thing flawless and damaged, what can be said of each, and where the damage is.
 
-Drawing costs half of what a step of training costs: each batch serves several steps, turned and with other windows.
-
 For every picture there are several views: the whole grid of patches, and small square windows of it as WinCLIP uses
 them (Jeong et al., CVPR 2023, section 4.2). The truth of a view follows what is visible in it: a window beside the
 scratch shows a flawless part of a damaged thing.
@@ -135,37 +133,12 @@ def _damage(rng: np.random.Generator, scene: defects.Scene, plain: bool) -> defe
             return None  # `draw` has tried for long enough
         area = found.mask.sum()
         if plain:
-            change = np.abs(found.image - scene.image).max(-1)[found.mask].mean()
+            change = np.abs(found.image[found.mask] - scene.image[found.mask]).max(-1).mean()
             if area >= PLAIN_AREA * IMAGE**2 and change >= PLAIN_CHANGE:
                 return found
         elif area >= SMALL * IMAGE**2 or rng.random() < 0.4:
             return found
     return None
-
-
-def again(rng: np.random.Generator, batch: Batch) -> Batch:
-    """The same pictures turned or mirrored, with other windows: a fifth of the time that new ones take to draw."""
-    b = len(batch.images)
-    images, cells = np.empty_like(batch.images), {}
-    for i in range(b // 2):
-        turns, mirror = int(rng.integers(4)), int(rng.choice([1, -1]))
-        for j in (i, i + b // 2):
-            images[j] = np.rot90(batch.images[j], turns)[:, ::mirror]
-            for key in ("fine", "thing"):
-                old = getattr(batch, key)
-                new = cells.setdefault(key, np.empty_like(old))
-                new[j] = _cells(np.rot90(_uncells(old[j][None])[0], turns)[None, :, ::mirror])[0]
-            cells.setdefault("cover", np.empty_like(batch.cover))[j] = np.rot90(batch.cover[j], turns)[:, ::mirror]
-    corners = _windows(rng, cells["cover"])
-    truth = {side: _truth(cells["cover"], side, at) for side, at in corners.items()}
-    return batch._replace(images=images, corners=corners, truth=truth, **cells)
-
-
-def _uncells(x: np.ndarray) -> np.ndarray:
-    """[b, 225, 16] -> [b, 60, 60], the inverse of `_cells`."""
-    side = IMAGE // CELL // GRID
-    x = x.reshape(len(x), GRID, GRID, side, side).transpose(0, 1, 3, 2, 4)
-    return x.reshape(len(x), GRID * side, GRID * side)
 
 
 def _means(x: np.ndarray, n: int) -> np.ndarray:

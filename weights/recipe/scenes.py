@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from recipe.objects import OBJECTS
-from recipe.surfaces import SURFACES
+from recipe.surfaces import NAMELESS, SURFACES
+from recipe.surfaces_composed import random_print
 
 
 class Pictures(NamedTuple):
@@ -66,10 +67,14 @@ def texture(rng: np.random.Generator, pictures: Pictures, size: int) -> np.ndarr
 
 
 def _surface(rng: np.random.Generator, pictures: Pictures, size: int) -> tuple[np.ndarray, str]:
-    if rng.random() < 0.35 and len(pictures.photos):
+    draw = rng.random()
+    if draw < 0.35 and len(pictures.photos):
         i = int(rng.integers(len(pictures.photos)))
         return _photo(rng, pictures.photos[i], size), str(pictures.photo_names[i])
-    name = _KINDS[rng.integers(len(_KINDS))]
+    if draw < 0.39 and len(pictures.things):
+        return random_print(rng, size, pictures.things), "random print"
+    kinds = NAMELESS if rng.random() < 0.35 else _KINDS  # structure that no name excuses
+    name = kinds[rng.integers(len(kinds))]
     return SURFACES[name](rng, size), name
 
 
@@ -79,7 +84,11 @@ def _photo(rng: np.random.Generator, photo: np.ndarray, size: int) -> np.ndarray
     crop = photo[top : top + side, left : left + side]
     crop = np.rot90(crop, int(rng.integers(4)))[:, :: (1 if rng.random() < 0.5 else -1)]
     crop = Image.fromarray(np.ascontiguousarray(crop)).resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2)
-    return np.asarray(crop, np.float32) / 255
+    picture = np.asarray(crop, np.float32) / 255
+    bright = float(np.percentile(picture[::4, ::4], 97))
+    if bright < 0.5:  # textures of games are dark, a game lights them
+        picture = np.clip(picture * np.float32(rng.uniform(0.5, 0.95) / max(bright, 0.05)), 0, 1)
+    return picture
 
 
 def _ground(rng: np.random.Generator, pictures: Pictures, size: int) -> np.ndarray:
@@ -104,7 +113,7 @@ def _ground(rng: np.random.Generator, pictures: Pictures, size: int) -> np.ndarr
 def _object(rng: np.random.Generator, pictures: Pictures) -> tuple[np.ndarray, str]:
     """Return a cut-out [128, 128, 4] uint8 and its name."""
     if rng.random() < 0.35 or not len(pictures.things):
-        name = _MADE[rng.integers(len(_MADE))]
+        name = _MADE[rng.integers(len(_MADE))] if rng.random() < 0.75 else "random object"
         return (OBJECTS[name](rng, 112) * 255 + 0.5).astype(np.uint8), name
     i = int(rng.integers(len(pictures.things)))
     cut, name = pictures.things[i], str(pictures.names[i])
