@@ -561,6 +561,16 @@ def test_a_model_in_half_precision_is_refused(small):
         fit(half, samples(), SMALL, DESIGN)
 
 
+@pytest.mark.parametrize(
+    ("design", "message"),
+    [({"depth": 99}, "blocks"), ({"length": 200}, "at most 77"), ({"length": 1, "tokens": 40}, "overwrite the end")],
+)
+def test_prompts_that_cannot_be_are_refused_before_an_image_is_encoded(small, monkeypatch, design, message):
+    monkeypatch.setattr(anomalyclip_fit, "keep_features", lambda *_, **__: pytest.fail("encoded"))
+    with pytest.raises(ValueError, match=message):
+        fit(small, samples(), SMALL, DESIGN._replace(tuning="overwrite", **design))
+
+
 def test_half_precision_of_features_hardly_moves_the_loss(small):
     """What keeping features in float16 costs: the loss of a batch, to four digits."""
     o, design = settled(small, DEFAULTS), DESIGN._replace(depth=2)

@@ -182,6 +182,11 @@ def fit_prompts(
         Of the method: with epochs, batch, seed and `terms`.
     update, state, rate
         The optimiser; see `training.learn`.
+
+    Raises
+    ------
+    ValueError
+        The model is in half precision, or its text tower does not take such prompts. Before any image is encoded.
     """
     like = clip.vision.proj
     if like.dtype == xp_of(like).float16:
@@ -190,11 +195,15 @@ def fit_prompts(
         )
     note(f"{method}: {', '.join(f'{k} {v}' for k, v in o._asdict().items() if k != 'learned')}; {design}")
     local = bool({"focal", "dice"} & set(t.terms))
+    called = [spoken(sample_of(one).category, o) for one in used]
+    start = begin(clip, design, t.seed)
+    embed_prompts(
+        clip, design, start, tuple(dict.fromkeys(called))
+    )  # what cannot be is refused before the images' hour
     recipe = recipe_of(o) if local else recipe_of(o)._replace(layers=(), paths=("own",))
     kept = keep_features(clip, used, recipe, features, tell=note, done=encoded)
     masks = packed_masks(used, geometries(kept), t.mask_share) if local else None
     labels = [int(bool(sample_of(one).label)) for one in used]
-    called = [spoken(sample_of(one).category, o) for one in used]
     tau, xp = temperature_of(clip, o.temperature or 0.0), xp_of(like)
 
     def batch(step: int) -> Batch:
@@ -214,7 +223,7 @@ def fit_prompts(
         "images": len(used),
         "categories": sorted({sample_of(one).category for one in used}),
     }
-    start, each = begin(clip, design, t.seed), steps_per_epoch(len(used), t.batch)
+    each = steps_per_epoch(len(used), t.batch)
     now, curve = learn(
         loss, start, state(start), update=update, rate=rate, steps=t.epochs * each, checkpoint=checkpoint,
         about=about | {"data": of_images(used)}, every=every, tell=tell,
