@@ -199,7 +199,7 @@ def fit_prompts(
     start = begin(clip, design, t.seed)
     embed_prompts(
         clip, design, start, tuple(dict.fromkeys(called))
-    )  # what cannot be is refused before the images' hour
+    )  # refuse, before an hour of images, what cannot be
     recipe = recipe_of(o) if local else recipe_of(o)._replace(layers=(), paths=("own",))
     kept = keep_features(clip, used, recipe, features, tell=note, done=encoded)
     masks = packed_masks(used, geometries(kept), t.mask_share) if local else None
