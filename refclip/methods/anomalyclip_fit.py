@@ -197,9 +197,7 @@ def fit_prompts(
     local = bool({"focal", "dice"} & set(t.terms))
     called = [spoken(sample_of(one).category, o) for one in used]
     start = begin(clip, design, t.seed)
-    embed_prompts(
-        clip, design, start, tuple(dict.fromkeys(called))
-    )  # refuse, before an hour of images, what cannot be
+    embed_prompts(clip, design, start, tuple(dict.fromkeys(called)))  # refuse, before an hour of images, what cannot be
     recipe = recipe_of(o) if local else recipe_of(o)._replace(layers=(), paths=("own",))
     kept = keep_features(clip, used, recipe, features, tell=note, done=encoded)
     masks = packed_masks(used, geometries(kept), t.mask_share) if local else None
