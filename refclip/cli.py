@@ -106,11 +106,12 @@ def inspect(path: str, pretrained: str | None) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other specimens.")
 @click.option("--size", type=int, default=240, show_default=True, help="Side of the pictures in pixels.")
 @click.option("--category", "names", metavar="NAME", multiple=True, help="Only this one; repeat for more.")
+@click.option("--busy", is_flag=True, help="Surfaces as striking as their defects, and fainter defects: far harder.")
 @click.option("--train", type=int, default=10, show_default=True, help="Good pictures to train on, of a category.")
 @click.option("--good", type=int, default=10, show_default=True, help="Good pictures to test on, of a category.")
 @click.option("--each", type=int, default=4, show_default=True, help="Pictures of each of a category's defects.")
 @click.option("--force", is_flag=True, help="Replace DIR if it holds what refclip toy wrote, unchanged, and no more.")
-def toy(*, folder: str, seed: int, size: int, names: Sequence[str], force: bool, **counts: int) -> None:
+def toy(*, folder: str, seed: int, size: int, names: Sequence[str], busy: bool, force: bool, **counts: int) -> None:
     """Draw a small synthetic benchmark into DIR: eight things, each flawless and with six kinds of defect.
 
     The folders are MVTec AD's, so programs for it can read them. The same seed gives the same pictures. They are drawn
@@ -127,8 +128,8 @@ def toy(*, folder: str, seed: int, size: int, names: Sequence[str], force: bool,
     drawn.require_free(folder, force=force)
     console, silent = Console(stderr=True), not sys.stderr.isatty()
     bar = track(chosen, "drawing", console=console, transient=True, disable=silent)
-    categories = tuple(drawn.category(name, seed, size=size, **counts) for name in bar)
-    path = drawn.write(drawn.Toy(seed, size, categories), folder, force=force)
+    categories = tuple(drawn.category(name, seed, busy=busy, size=size, **counts) for name in bar)
+    path = drawn.write(drawn.Toy(seed, size, categories, busy), folder, force=force)
     print("folder", "train", "good", "damaged", sep="\t")
     for category in categories:
         damaged = sum(shot.label for shot in category.test)

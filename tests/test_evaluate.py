@@ -357,7 +357,7 @@ def test_the_toy_benchmark_is_drawn_from_its_seed(small, tmp_path, monkeypatch):
     )
     source = sources.open_source("toy", categories=["cork"], folder=tmp_path, seed=3)
     assert (source.dataset, source.layout, [c.name for c in source.categories]) == ("toy", "toy", ["cork"])
-    assert source.categories[0].root == tmp_path / "toy-3" / "cork"
+    assert source.categories[0].root == tmp_path / f"toy-edition-{sources.toy.EDITION}-seed-3" / "cork"
     want = category("cork", 3, size=96, train=2, good=2, each=1)
     for sample in source.categories[0].samples:
         shots = [s for s in want.test if s.defect == sample.defect]

@@ -32,7 +32,12 @@ from refclip.toy import (
 )
 
 SMALL = 96  # the smallest size, and the fastest
-PAIRS = [(name, defect) for name, kind in benchmark.KINDS.items() for defect in kind.defects]
+PAIRS = [
+    (name, defect, busy)
+    for busy in (False, True)
+    for name, kind in benchmark.KINDS.items()
+    for defect in kind.defects(busy)
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +54,16 @@ def pictures(one: Category) -> list[np.ndarray]:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def test_every_category_has_what_it_promises():
-    made = toy(1, size=SMALL, train=1, good=1, each=1)
-    assert (made.seed, made.size) == (1, SMALL)
+@pytest.mark.parametrize("busy", [False, True])
+def test_every_category_has_what_it_promises(busy):
+    made = toy(1, busy=busy, size=SMALL, train=1, good=1, each=1)
+    assert (made.seed, made.size, made.busy) == (1, SMALL, busy)
     assert [one.name for one in made.categories] == list(CATEGORIES)
     assert [one.words for one in made.categories] == [name.replace("_", " ") for name in CATEGORIES]
     for one in made.categories:
         assert one.train.shape == (1, SMALL, SMALL, 3)
         assert one.train.dtype == np.uint8
-        assert [shot.defect for shot in one.test] == ["good", *benchmark.KINDS[one.name].defects]
+        assert [shot.defect for shot in one.test] == ["good", *benchmark.KINDS[one.name].defects(busy)]
         assert [shot.label for shot in one.test] == [0] + [1] * 6
         assert len({picture.tobytes() for picture in pictures(one)}) == 8
         for shot in one.test:
@@ -68,41 +74,44 @@ def test_every_category_has_what_it_promises():
 
 def test_the_two_families_of_defects_are_told_apart():
     assert not set(KNOWN_DEFECTS) & set(UNSEEN_DEFECTS)
-    used = {defect for _, defect in PAIRS}
-    assert used == set(KNOWN_DEFECTS) | set(UNSEEN_DEFECTS)
-    for name, kind in benchmark.KINDS.items():
-        assert len(set(kind.defects) & set(UNSEEN_DEFECTS)) >= 2, name
-        assert len(kind.defects) == len(set(kind.defects)) == 6
+    used = {busy: {defect for _, defect, of in PAIRS if of == busy} for busy in (False, True)}
+    assert used[True] == set(KNOWN_DEFECTS) | set(UNSEEN_DEFECTS)
+    assert used[False] == used[True] - {"melt"}  # of an even surface, what has flowed looks like the rest
+    for kind in benchmark.KINDS.values():
+        for defects in (kind.calm, kind.busy):
+            assert len(set(defects) & set(UNSEEN_DEFECTS)) >= 2, kind.words
+            assert len(defects) == len(set(defects)) == 6
 
 
-def flawless_twin(name: str, defect: str, shot: Shot) -> tuple[np.ndarray, np.ndarray]:
+def flawless_twin(name: str, defect: str, shot: Shot, busy: bool) -> tuple[np.ndarray, np.ndarray]:
     """The flawless picture that the damaged one was made from: before the sensor [H, W, 3], and after."""
     for attempt in range(benchmark.SCENES):
-        scene = benchmark._scene(name, 2, f"{defect}/0/{attempt}", SMALL)
+        scene = benchmark._scene(name, 2, f"{defect}/0/{attempt}", SMALL, busy)
         twin = camera.develop(scene.picture, scene.camera, scene.sensor)
         if np.abs(twin.astype(int) - shot.image)[~shot.mask].mean() < 1:
             return scene.picture.transpose(1, 2, 0), twin
     raise AssertionError("no scene is that of the picture")
 
 
-@pytest.mark.parametrize(("name", "defect"), PAIRS)
-def test_the_mask_is_what_changed_visibly(name, defect):
-    shot = benchmark._damaged(name, defect, 2, 0, SMALL)
-    smooth, twin = flawless_twin(name, defect, shot)
+@pytest.mark.parametrize(("name", "defect", "busy"), PAIRS)
+def test_the_mask_is_what_changed_visibly(name, defect, busy):
+    shot = benchmark._damaged(name, defect, 2, 0, SMALL, busy)
+    smooth, twin = flawless_twin(name, defect, shot, busy)
     change = np.abs(shot.image.astype(int) - twin).mean(axis=2)
     assert 0.01 <= shot.mask.mean() <= 0.08
-    assert change[shot.mask].mean() >= 13.5  # 14 before it was rounded to whole greys
+    assert change[shot.mask].mean() >= (13.5 if busy else 19.5)  # 14 and 20 before it was rounded to whole greys
     assert change[shot.mask].mean() >= 0.55 * smooth.mean(axis=2)[shot.mask].std()
     assert change[~shot.mask].max() < 60  # a speck or a sharp corner at most, and of these
     assert (change[~shot.mask] > 15).mean() < 0.01  # few
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("name", CATEGORIES)
-def test_a_drawing_changes_nothing_in_place(name):
-    scene = benchmark._scene(name, 0, "here", SMALL)
+def test_a_drawing_changes_nothing_in_place(name, busy):
+    scene = benchmark._scene(name, 0, "here", SMALL, busy)
     before = [np.copy(part) for part in scene.thing if isinstance(part, np.ndarray)]
     canvas = damage.Canvas(*fields.places(SMALL), scene.thing, scene.paint, (0.5, 0.5, 0.5), np.array([0.5, 0.5]))
-    for defect in benchmark.KINDS[name].defects:
+    for defect in benchmark.KINDS[name].defects(busy):
         after = benchmark.DRAW[defect](np.random.default_rng(0), canvas)
         camera.photograph(after, scene.ground, scene.camera)
         for old, now in zip(before, (part for part in scene.thing if isinstance(part, np.ndarray)), strict=True):
@@ -113,10 +122,10 @@ def test_a_drawing_changes_nothing_in_place(name):
 
 
 def test_a_defect_that_cannot_be_seen_is_an_error_and_not_a_picture(monkeypatch):
-    monkeypatch.setattr(benchmark, "LEAST_CHANGE", 300.0)
+    monkeypatch.setattr(benchmark, "LEAST_CHANGE", {False: 300.0})
     monkeypatch.setattr(benchmark, "SCENES", 1)
     with pytest.raises(RuntimeError, match=r"cork with thread, picture 0 of seed 9: no drawing .*another seed"):
-        benchmark._damaged("cork", "thread", 9, 0, SMALL)
+        benchmark._damaged("cork", "thread", 9, 0, SMALL, False)
 
 
 def auroc(scores: np.ndarray, truth: np.ndarray) -> float:
@@ -128,9 +137,10 @@ def auroc(scores: np.ndarray, truth: np.ndarray) -> float:
     return float((bad * below).sum() / (bad.sum() * good.sum()))
 
 
-def test_no_trivial_detector_solves_it():
+@pytest.mark.parametrize("busy", [False, True])
+def test_no_trivial_detector_solves_it(busy):
     size = 120
-    made = toy(0, size=size, train=1, good=2, each=2)
+    made = toy(0, busy=busy, size=size, train=1, good=2, each=2)
     x, y = fields.places(size)
     centre = -fields.norm(x - 0.5, y - 0.5)
     found = {"centre": [], "contrast": []}
@@ -145,6 +155,16 @@ def test_no_trivial_detector_solves_it():
         found["contrast"].append(auroc(np.stack(contrast).ravel(), truth))
         found["centre"].append(auroc(np.tile(centre.ravel(), len(one.test)), truth))
     assert all(np.mean(values) < 0.8 for values in found.values()), found
+
+
+def test_a_calm_surface_is_calmer_than_a_busy_one():
+    for name, kind in benchmark.KINDS.items():
+        calm, busy = (category(name, 0, busy=of, size=SMALL, train=4, good=1, each=1).train for of in (False, True))
+        if kind.grounds:
+            np.testing.assert_array_equal(calm, busy)  # objects are the same
+        else:
+            spread = [images.astype(float).mean(axis=3).std(axis=(1, 2)).mean() for images in (calm, busy)]
+            assert spread[0] < 0.9 * spread[1], name
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -179,7 +199,7 @@ def test_it_leaves_the_global_random_state_alone():
 
 # Mean grey of the first training picture at seed 0. A change here changes every picture that anybody has drawn, or
 # NumPy's generators have changed. Another processor's sines may move a few pixels by one grey: 0.001 in the mean.
-MEANS = {
+BUSY_MEANS = {
     "biscuit": 126.4891,
     "button": 109.0305,
     "washer": 96.2627,
@@ -191,15 +211,20 @@ MEANS = {
 }
 
 
-@pytest.mark.parametrize("name", CATEGORIES)
-def test_a_seed_means_the_same_pictures_everywhere(name):
-    image = benchmark._flawless(name, 0, "train/0", SMALL)
-    assert image.mean() == pytest.approx(MEANS[name], abs=0.001)
+CALM_MEANS = BUSY_MEANS | {"terrazzo": 165.0987, "cork": 120.9412, "herringbone": 112.0383, "knitted_wool": 64.0161}
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("name", CATEGORIES)
-def test_another_size_is_the_same_scene(name):
-    small, large = (benchmark._scene(name, 0, "train/0", size).picture for size in (120, 240))
+def test_a_seed_means_the_same_pictures_everywhere(name, busy):
+    image = benchmark._flawless(name, 0, "train/0", SMALL, busy)
+    assert image.mean() == pytest.approx((BUSY_MEANS if busy else CALM_MEANS)[name], abs=0.001)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("name", CATEGORIES)
+def test_another_size_is_the_same_scene(name, busy):
+    small, large = (benchmark._scene(name, 0, "train/0", size, busy).picture for size in (120, 240))
     halved = large.reshape(3, 120, 2, 120, 2).mean(axis=(2, 4))
     coarse = [picture.reshape(3, 12, 10, 12, 10).mean(axis=(2, 4)) for picture in (small, halved)]
     assert np.abs(coarse[0] - coarse[1]).mean() < 3.5  # greys; two scenes of one category differ by 13 and more
@@ -234,7 +259,7 @@ def test_the_layout_is_mvtecs(cork, tmp_path):
     path = write(cork, tmp_path / "new" / "toy")
     assert path == tmp_path / "new" / "toy"
     assert [child.name for child in path.parent.iterdir()] == ["toy"]  # nothing is left beside it
-    defects = benchmark.KINDS["cork"].defects
+    defects = benchmark.KINDS["cork"].calm
     assert names(path) == sorted(
         ["README.txt", "SHA256SUMS"]
         + [f"cork/{split}/good/{i:03}.png" for split in ("train", "test") for i in (0, 1)]
@@ -250,7 +275,7 @@ def test_the_layout_is_mvtecs(cork, tmp_path):
         assert mask.mode == "L"
         np.testing.assert_array_equal(np.asarray(mask), np.where(shot.mask, 255, 0))
     readme = (path / "README.txt").read_text(encoding="utf-8")
-    assert "seed 5" in readme
+    assert "edition 2, seed 5" in readme
     assert "synthetic" in readme
     assert all(defect in readme for defect in UNSEEN_DEFECTS)
     for line in (path / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
@@ -437,6 +462,15 @@ def test_the_command_refuses_before_it_draws(tmp_path, capfd, monkeypatch, words
     assert status == 2
     assert "is not replaced" in err
     assert err.count("\n") == 1
+
+
+def test_the_command_draws_the_busy_one_when_asked(tmp_path, capfd):
+    path = tmp_path / "toy"
+    assert command(path, "--busy", *QUICK, capfd=capfd)[0] == 0
+    assert "edition 2, busy, seed 0" in (path / "README.txt").read_text(encoding="utf-8")
+    assert sorted(child.name for child in (path / "cork" / "test").iterdir()) == sorted(
+        ["good", *benchmark.KINDS["cork"].busy]
+    )
 
 
 def test_the_command_replaces_its_own_with_force(tmp_path, capfd):

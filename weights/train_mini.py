@@ -31,7 +31,7 @@ HERE = Path(__file__).resolve().parent
 @click.option(
     "--start",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A checkpoint of an earlier training to begin with, instead of nothing.",
+    help="Begin with an earlier training, its checkpoint or the weights it exported, instead of with nothing.",
 )
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes that render beside the training.")

@@ -7,6 +7,7 @@ picture; `benchmark` chooses and masks; `folder` writes it down.
 
 from refclip.toy.benchmark import (
     CATEGORIES,
+    EDITION,
     KNOWN_DEFECTS,
     UNSEEN_DEFECTS,
     Category,
@@ -20,6 +21,7 @@ from refclip.toy.folder import require_free, write
 
 __all__ = [
     "CATEGORIES",
+    "EDITION",
     "KNOWN_DEFECTS",
     "UNSEEN_DEFECTS",
     "Category",

@@ -16,11 +16,12 @@ from refclip.toy import camera, damage, grounds, objects, surfaces, unseen
 from refclip.toy.camera import Camera, Layer
 from refclip.toy.fields import blur, box_sum, places
 
+EDITION = 2  # of the drawings: another edition draws other pictures from the same seed (the first was the busy one)
 KNOWN_DEFECTS = ("scratch", "crack", "hole", "stain", "dent", "missing_part", "contamination")
 UNSEEN_DEFECTS = ("thread", "burn", "melt", "misaligned")
 
 AREA = 0.01, 0.08  # of the image: how small and how large a mask may be
-LEAST_CHANGE = 14.0  # greys of 255: mean change inside a mask,
+LEAST_CHANGE = {False: 20.0, True: 14.0}  # greys of 255: mean change inside a mask, calm and busy,
 LEAST_SHARE = 0.6  # and as a share of the contrast (standard deviation) that the flawless picture has there
 SEEN = 10.0  # greys of 255: a pixel that changed more, in any of its colours, belongs to the mask
 SCENES, DRAWINGS = 12, 8  # how many scenes are tried for a damaged picture, and how many drawings on each
@@ -35,29 +36,51 @@ class Kind(NamedTuple):
     """What a category is made from."""
 
     words: str
-    make: Callable[[np.random.Generator, float], objects.Paint]
-    defects: tuple[str, ...]
+    make: Callable[..., objects.Paint]
+    calm: tuple[str, ...]  # its defects,
+    busy: tuple[str, ...]  # and those of the busy benchmark
     under: damage.Colour  # what shows where it is broken
     grounds: tuple[Callable[[np.random.Generator, int], Layer], ...] = ()  # none: a surface, which fills the picture
 
+    def defects(self, busy: bool) -> tuple[str, ...]:
+        return self.busy if busy else self.calm
+
+    def paint(self, rng: np.random.Generator, pixel: float, busy: bool) -> objects.Paint:
+        """One specimen. An object is the same in both benchmarks: only surfaces have a calm make."""
+        return self.make(rng, pixel) if self.grounds else self.make(rng, pixel, busy)
+
 
 KINDS = {
-    "biscuit": Kind("biscuit", objects.biscuit, ("crack", "hole", "missing_part", "contamination", "burn", "thread"),
-                    (0.80, 0.62, 0.38), (grounds.linen, grounds.plank)),
-    "button": Kind("button", objects.button, ("scratch", "crack", "missing_part", "contamination", "melt", "thread"),
-                   (0.78, 0.68, 0.52), (grounds.linen, grounds.paper)),
-    "washer": Kind("washer", objects.washer, ("scratch", "dent", "stain", "missing_part", "misaligned", "thread"),
-                   (0.35, 0.33, 0.32), (grounds.mat, grounds.plank)),
-    "capsule": Kind("capsule", objects.capsule, ("crack", "dent", "contamination", "stain", "melt", "misaligned"),
-                    (0.70, 0.68, 0.62), (grounds.mat, grounds.linen)),
-    "terrazzo": Kind("terrazzo", surfaces.terrazzo, ("crack", "hole", "scratch", "stain", "melt", "thread"),
-                     (0.50, 0.47, 0.43)),
-    "cork": Kind("cork", surfaces.cork, ("hole", "missing_part", "contamination", "burn", "melt", "thread"),
-                 (0.30, 0.22, 0.16)),
+    "biscuit": Kind("biscuit", objects.biscuit,
+                    calm=("crack", "hole", "missing_part", "contamination", "burn", "thread"),
+                    busy=("crack", "hole", "missing_part", "contamination", "burn", "thread"),
+                    under=(0.80, 0.62, 0.38), grounds=(grounds.linen, grounds.plank)),
+    "button": Kind("button", objects.button,
+                   calm=("scratch", "crack", "missing_part", "contamination", "burn", "thread"),
+                   busy=("scratch", "crack", "missing_part", "contamination", "melt", "thread"),
+                   under=(0.78, 0.68, 0.52), grounds=(grounds.linen, grounds.paper)),
+    "washer": Kind("washer", objects.washer,
+                   calm=("scratch", "dent", "stain", "missing_part", "misaligned", "thread"),
+                   busy=("scratch", "dent", "stain", "missing_part", "misaligned", "thread"),
+                   under=(0.35, 0.33, 0.32), grounds=(grounds.mat, grounds.plank)),
+    "capsule": Kind("capsule", objects.capsule,
+                    calm=("crack", "dent", "contamination", "stain", "thread", "misaligned"),
+                    busy=("crack", "dent", "contamination", "stain", "melt", "misaligned"),
+                    under=(0.70, 0.68, 0.62), grounds=(grounds.mat, grounds.linen)),
+    "terrazzo": Kind("terrazzo", surfaces.terrazzo,
+                     calm=("crack", "hole", "scratch", "stain", "burn", "thread"),
+                     busy=("crack", "hole", "scratch", "stain", "melt", "thread"), under=(0.50, 0.47, 0.43)),
+    "cork": Kind("cork", surfaces.cork,
+                 calm=("hole", "missing_part", "contamination", "burn", "stain", "thread"),
+                 busy=("hole", "missing_part", "contamination", "burn", "melt", "thread"), under=(0.30, 0.22, 0.16)),
     "herringbone": Kind("herringbone", surfaces.herringbone,
-                        ("scratch", "dent", "stain", "missing_part", "burn", "misaligned"), (0.52, 0.49, 0.45)),
+                        calm=("scratch", "dent", "stain", "missing_part", "burn", "thread"),
+                        busy=("scratch", "dent", "stain", "missing_part", "burn", "misaligned"),
+                        under=(0.52, 0.49, 0.45)),
     "knitted_wool": Kind("knitted wool", surfaces.knitted_wool,
-                         ("hole", "stain", "contamination", "burn", "misaligned", "thread"), (0.20, 0.19, 0.19)),
+                         calm=("hole", "stain", "contamination", "burn", "missing_part", "thread"),
+                         busy=("hole", "stain", "contamination", "burn", "misaligned", "thread"),
+                         under=(0.20, 0.19, 0.19)),
 }  # fmt: skip
 CATEGORIES = tuple(KINDS)
 
@@ -86,11 +109,13 @@ class Toy(NamedTuple):
     seed: int
     size: int
     categories: tuple[Category, ...]
+    busy: bool = False
 
 
 def toy(
     seed: int = 0,
     *,
+    busy: bool = False,
     size: int = 240,
     categories: Sequence[str] = CATEGORIES,
     train: int = 10,
@@ -109,6 +134,10 @@ def toy(
     seed : int
         0 or more. Each picture has a random state of its own, from the seed and its place in the benchmark, so that
         other categories or counts do not change it.
+    busy : bool
+        Draw surfaces of strong contrast, terrazzo of black and white stones or wool in stripes, and defects that may be
+        as faint as 14 greys (else 20) or be made of the structure alone: "melt". There a method has to tell a defect
+        from a structure as striking as the defect.
     size : int
         Side of the square pictures in pixels, 96 to 1024. Lengths scale with it.
     categories : sequence of str
@@ -130,25 +159,35 @@ def toy(
     >>> from refclip.toy import toy
     >>> button = toy(seed=3, categories=["button"], each=1).categories[0]
     >>> [shot.defect for shot in button.test if shot.label]
-    ['scratch', 'crack', 'missing_part', 'contamination', 'melt', 'thread']
+    ['scratch', 'crack', 'missing_part', 'contamination', 'burn', 'thread']
     """
     names = list(dict.fromkeys(categories))
     for name in names:
         check(name, seed, size=size, train=train, good=good, each=each)
-    return Toy(seed, size, tuple(category(name, seed, size=size, train=train, good=good, each=each) for name in names))
+    made = (category(name, seed, busy=busy, size=size, train=train, good=good, each=each) for name in names)
+    return Toy(seed, size, tuple(made), busy)
 
 
-def category(name: str, seed: int = 0, *, size: int = 240, train: int = 10, good: int = 10, each: int = 4) -> Category:
+def category(
+    name: str,
+    seed: int = 0,
+    *,
+    busy: bool = False,
+    size: int = 240,
+    train: int = 10,
+    good: int = 10,
+    each: int = 4,
+) -> Category:
     """One category of `toy`, with the same arguments and errors."""
     check(name, seed, size=size, train=train, good=good, each=each)
     # glibc gives the memory of a picture back to the system, only to ask for it again for the next, until it has seen
     # a large piece freed once: without this line, half of the time goes there. Elsewhere it does nothing.
     np.empty(1 << 24, dtype=np.uint8)
     nothing = np.zeros((size, size), dtype=bool)
-    shots = [Shot(_flawless(name, seed, f"test/{i}", size), 0, "good", nothing) for i in range(good)]
-    for defect in KINDS[name].defects:
-        shots += [_damaged(name, defect, seed, i, size) for i in range(each)]
-    images = np.stack([_flawless(name, seed, f"train/{i}", size) for i in range(train)])  # [n, H, W, 3]
+    shots = [Shot(_flawless(name, seed, f"test/{i}", size, busy), 0, "good", nothing) for i in range(good)]
+    for defect in KINDS[name].defects(busy):
+        shots += [_damaged(name, defect, seed, i, size, busy) for i in range(each)]
+    images = np.stack([_flawless(name, seed, f"train/{i}", size, busy) for i in range(train)])  # [n, H, W, 3]
     return Category(name, KINDS[name].words, images, tuple(shots))
 
 
@@ -175,27 +214,27 @@ class _Scene(NamedTuple):
     defect: np.random.Generator
 
 
-def _scene(name: str, seed: int, which: str, size: int) -> _Scene:
+def _scene(name: str, seed: int, which: str, size: int, busy: bool) -> _Scene:
     """Set up one picture of a category. What it is made from has a random state each, so that none moves another."""
     kind = KINDS[name]
     states = np.random.SeedSequence([seed, zlib.crc32(f"{name}/{which}".encode())]).spawn(5)
     of_thing, of_ground, of_camera, sensor, defect = map(np.random.default_rng, states)
-    paint, how, ground = kind.make(of_thing, 1 / size), camera.set_up(of_camera), None
+    paint, how, ground = kind.paint(of_thing, 1 / size, busy), camera.set_up(of_camera), None
     if kind.grounds:
         ground = camera.lit(kind.grounds[of_ground.integers(len(kind.grounds))](of_ground, size), how)
     thing = paint(*places(size))
     return _Scene(thing, ground, how, paint, camera.photograph(thing, ground, how), sensor, defect)
 
 
-def _flawless(name: str, seed: int, which: str, size: int) -> np.ndarray:
-    scene = _scene(name, seed, which, size)
+def _flawless(name: str, seed: int, which: str, size: int, busy: bool) -> np.ndarray:
+    scene = _scene(name, seed, which, size, busy)
     return camera.develop(scene.picture, scene.camera, scene.sensor)
 
 
-def _damaged(name: str, defect: str, seed: int, number: int, size: int) -> Shot:
+def _damaged(name: str, defect: str, seed: int, number: int, size: int, busy: bool) -> Shot:
     """Draw a defect until it can be seen well and is neither too small nor too large."""
     for attempt in range(SCENES):
-        scene = _scene(name, seed, f"{defect}/{number}/{attempt}", size)
+        scene = _scene(name, seed, f"{defect}/{number}/{attempt}", size, busy)
         lx, ly, lz = scene.camera.light
         cast = -np.array([lx, ly]) / lz
         canvas = damage.Canvas(*places(size), scene.thing, scene.paint, KINDS[name].under, cast)
@@ -205,7 +244,7 @@ def _damaged(name: str, defect: str, seed: int, number: int, size: int) -> Shot:
             mask = seen(change)
             if AREA[0] <= mask.mean() <= AREA[1]:
                 contrast = scene.picture.mean(axis=0)[mask].std()
-                if change[:, mask].mean() >= max(LEAST_CHANGE, LEAST_SHARE * contrast):
+                if change[:, mask].mean() >= max(LEAST_CHANGE[busy], LEAST_SHARE * contrast):
                     return Shot(camera.develop(picture, scene.camera, scene.sensor), 1, defect, mask)
     raise RuntimeError(
         f"{name} with {defect}, picture {number} of seed {seed}: no drawing could be seen well; take another seed"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from refclip import __version__
 from refclip.files import whole_file
-from refclip.toy.benchmark import KNOWN_DEFECTS, UNSEEN_DEFECTS, Toy
+from refclip.toy.benchmark import EDITION, KNOWN_DEFECTS, UNSEEN_DEFECTS, Toy
 
 MARK = "A toy benchmark for anomaly detection, drawn by refclip toy"  # the first line of README.txt
 README, SUMS = "README.txt", "SHA256SUMS"
@@ -198,7 +198,8 @@ def _readme(toy: Toy) -> str:
         [
             MARK,
             "",
-            f"refclip {__version__}, seed {toy.seed}, {toy.size} x {toy.size} pixels, NumPy {np.__version__}.",
+            f"refclip {__version__}, edition {EDITION}{', busy' if toy.busy else ''}, seed {toy.seed}, "
+            f"{toy.size} x {toy.size} pixels, NumPy {np.__version__}.",
             "The folders are MVTec AD's; masks are 0 and 255. SHA256SUMS knows every file: sha256sum -c SHA256SUMS",
             "",
             *rows,

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from open_clip.model import CLIP
 from rich.console import Console
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -107,7 +108,7 @@ def train(
     count : int
         Pairs in a batch.
     start : Path, optional
-        A checkpoint of another training, whose weights this one begins with.
+        A checkpoint of another training, or the weights that one exported: what this one begins with.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def train(
     run = begin(seed, np.concatenate([batch.images for batch in first]))
     step, spent = resume(run, out, seed)
     if start is not None and not step:
-        restore(run, start)
+        adopt(run, start)
     if step:
         _console.print(f"going on from step {step}, {spent / 60:.0f} minutes in")
     began = saved = time.monotonic()
@@ -257,6 +258,33 @@ def restore(run: Run, path: Path) -> None:
                 _, _, j, what = key.split("/")
                 state.setdefault(int(j), {})[what] = tensors[key]
         optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def adopt(run: Run, path: Path) -> None:
+    """Begin with another training: with all of its checkpoint, or with the weights alone that it exported.
+
+    Raises
+    ------
+    ValueError
+        Where the file is neither.
+    """
+    with safe_open(path, "pt") as file:
+        names = set(file.keys())
+    if any(name.startswith("model/") for name in names):
+        restore(run, path)
+        return
+    own = {name for name, _ in run.model.named_parameters()}
+    if names != own:
+        differ = ", ".join(sorted(names ^ own)[:3])
+        raise ValueError(
+            f"{path}: neither a checkpoint of this training nor weights of this model: {len(names ^ own)} names "
+            f"differ ({differ}); give checkpoint.safetensors or refclip-mini.safetensors"
+        )
+    tensors = load_file(path)
+    with torch.no_grad():
+        for part in (run.model, run.average):
+            for key, value in part.named_parameters():
+                value.copy_(tensors[key])
 
 
 def metadata(path: Path) -> dict[str, str]:
