@@ -95,7 +95,7 @@ def flawless_twin(name: str, defect: str, shot: Shot, busy: bool) -> tuple[np.nd
 
 @pytest.mark.parametrize(("name", "defect", "busy"), PAIRS)
 def test_the_mask_is_what_changed_visibly(name, defect, busy):
-    shot = benchmark._damaged(name, defect, 2, 0, SMALL, busy)
+    shot = benchmark._damaged(name, defect, 2, 0, SMALL, busy=busy)
     smooth, twin = flawless_twin(name, defect, shot, busy)
     change = np.abs(shot.image.astype(int) - twin).mean(axis=2)
     assert 0.01 <= shot.mask.mean() <= 0.08
@@ -125,7 +125,7 @@ def test_a_defect_that_cannot_be_seen_is_an_error_and_not_a_picture(monkeypatch)
     monkeypatch.setattr(benchmark, "LEAST_CHANGE", {False: 300.0})
     monkeypatch.setattr(benchmark, "SCENES", 1)
     with pytest.raises(RuntimeError, match=r"cork with thread, picture 0 of seed 9: no drawing .*another seed"):
-        benchmark._damaged("cork", "thread", 9, 0, SMALL, False)
+        benchmark._damaged("cork", "thread", 9, 0, SMALL, busy=False)
 
 
 def auroc(scores: np.ndarray, truth: np.ndarray) -> float:

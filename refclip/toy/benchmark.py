@@ -186,7 +186,7 @@ def category(
     nothing = np.zeros((size, size), dtype=bool)
     shots = [Shot(_flawless(name, seed, f"test/{i}", size, busy), 0, "good", nothing) for i in range(good)]
     for defect in KINDS[name].defects(busy):
-        shots += [_damaged(name, defect, seed, i, size, busy) for i in range(each)]
+        shots += [_damaged(name, defect, seed, i, size, busy=busy) for i in range(each)]
     images = np.stack([_flawless(name, seed, f"train/{i}", size, busy) for i in range(train)])  # [n, H, W, 3]
     return Category(name, KINDS[name].words, images, tuple(shots))
 
@@ -231,7 +231,7 @@ def _flawless(name: str, seed: int, which: str, size: int, busy: bool) -> np.nda
     return camera.develop(scene.picture, scene.camera, scene.sensor)
 
 
-def _damaged(name: str, defect: str, seed: int, number: int, size: int, busy: bool) -> Shot:
+def _damaged(name: str, defect: str, seed: int, number: int, size: int, *, busy: bool) -> Shot:
     """Draw a defect until it can be seen well and is neither too small nor too large."""
     for attempt in range(SCENES):
         scene = _scene(name, seed, f"{defect}/{number}/{attempt}", size, busy)

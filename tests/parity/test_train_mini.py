@@ -247,6 +247,24 @@ def test_a_training_begins_with_another_ones_weights(data, tmp_path):
     assert any(bool((one[f"model/{key}"] != value).any()) for key, value in other.items())
 
 
+def test_a_training_begins_with_exported_weights(data, tmp_path):
+    run = training.begin(5)
+    training.save(run, tmp_path, step=9, spent=70.0, seed=5, finished=True)
+    exported = training.export(tmp_path)
+    training.train(data, tmp_path / "new", steps=2, count=2, stop_after=0, start=exported)
+    saved, half = (training.load_file(p) for p in (tmp_path / "new" / "checkpoint.safetensors", exported))
+    for key, value in half.items():  # the average is what is exported, and both begin with it
+        for part in ("model", "average"):
+            np.testing.assert_array_equal(saved[f"{part}/{key}"].numpy(), value.float().numpy())
+
+
+def test_a_start_that_is_neither_is_refused(data, tmp_path):
+    other = tmp_path / "other.safetensors"
+    training.save_file({"ln_final.bias": torch.zeros(128), "strange": torch.zeros(1)}, other)
+    with pytest.raises(ValueError, match=r"other.safetensors: neither a checkpoint .* names differ .*give checkpoint"):
+        training.train(data, tmp_path / "new", steps=2, count=2, start=other)
+
+
 def test_learns_one_batch(batch, monkeypatch):
     """Forty steps on one batch bring its windows and its captions well below chance, log 2 and log 11."""
     monkeypatch.setattr(training, "WARM_UP", 4)
