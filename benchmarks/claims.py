@@ -38,6 +38,7 @@ from refclip import __version__, weights  # noqa: E402
 from refclip.files import whole_file  # noqa: E402
 from refclip.fingerprint import fingerprint  # noqa: E402
 from refclip.sources import TOY, open_source  # noqa: E402
+from refclip.toy import EDITION  # noqa: E402
 
 RESULT = ROOT / "docs" / "claims.json"
 
@@ -157,7 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = as_json(
         groups, measured, one_set=not toys,
         refclip=__version__, weights=args.weights, digest=fingerprint(clip), seeds=list(range(args.seeds)),
-        data="refclip's toy benchmark" if toys else parts[0].source.title, date=time.strftime("%d %B %Y"),
+        data=f"refclip's toy benchmark (edition {EDITION})" if toys else parts[0].source.title, date=time.strftime("%d %B %Y"),
         command=given, processors=os.cpu_count(),
     )  # fmt: skip
     if args.out is None and (

@@ -110,7 +110,7 @@ def _account(result: Mapping[str, Any]) -> str:
         f"Run with {result['weights']} (`{result['digest'][:12]}`) on {result['data']}, {result['images']} test images "
         f"in all, seeds {seeds[0]} to {seeds[-1]}, refclip {result['refclip']}, {result['date']}: "
         f"{_time(result['seconds'])} to encode and score them, on {result['processors']} processors."
-    )
+    ) + (f" **{result['note']}**" if "note" in result else "")
 
 
 def _time(seconds: float) -> str:
