@@ -158,8 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     result = as_json(
         groups, measured, one_set=not toys,
         refclip=__version__, weights=args.weights, digest=fingerprint(clip), seeds=list(range(args.seeds)),
-        data=f"refclip's toy benchmark (edition {EDITION})" if toys else parts[0].source.title, date=time.strftime("%d %B %Y"),
-        command=given, processors=os.cpu_count(),
+        data=f"refclip's toy benchmark (edition {EDITION})" if toys else parts[0].source.title,
+        date=time.strftime("%d %B %Y"), command=given, processors=os.cpu_count(),
     )  # fmt: skip
     if args.out is None and (
         args.only or args.group or args.categories or not toys
