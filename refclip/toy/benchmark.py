@@ -36,7 +36,7 @@ class Kind(NamedTuple):
     """What a category is made from."""
 
     words: str
-    make: Callable[..., objects.Paint]
+    make: Callable[[np.random.Generator, float, bool], objects.Paint]
     calm: tuple[str, ...]  # its defects,
     busy: tuple[str, ...]  # and those of the busy benchmark
     under: damage.Colour  # what shows where it is broken
@@ -44,10 +44,6 @@ class Kind(NamedTuple):
 
     def defects(self, busy: bool) -> tuple[str, ...]:
         return self.busy if busy else self.calm
-
-    def paint(self, rng: np.random.Generator, pixel: float, busy: bool) -> objects.Paint:
-        """One specimen. An object is the same in both benchmarks: only surfaces have a calm make."""
-        return self.make(rng, pixel) if self.grounds else self.make(rng, pixel, busy)
 
 
 KINDS = {
@@ -135,9 +131,9 @@ def toy(
         0 or more. Each picture has a random state of its own, from the seed and its place in the benchmark, so that
         other categories or counts do not change it.
     busy : bool
-        Draw surfaces of strong contrast, terrazzo of black and white stones or wool in stripes, and defects that may be
-        as faint as 14 greys (else 20) or be made of the structure alone: "melt". There a method has to tell a defect
-        from a structure as striking as the defect.
+        Draw things whose own structure is as striking as a defect (stones of black and white, striped wool, a button
+        of light and dark veins), and defects that may be as faint as 14 greys (else 20) or be made of the structure
+        alone ("melt"). There a method has to know what belongs to the thing.
     size : int
         Side of the square pictures in pixels, 96 to 1024. Lengths scale with it.
     categories : sequence of str
@@ -219,7 +215,7 @@ def _scene(name: str, seed: int, which: str, size: int, busy: bool) -> _Scene:
     kind = KINDS[name]
     states = np.random.SeedSequence([seed, zlib.crc32(f"{name}/{which}".encode())]).spawn(5)
     of_thing, of_ground, of_camera, sensor, defect = map(np.random.default_rng, states)
-    paint, how, ground = kind.paint(of_thing, 1 / size, busy), camera.set_up(of_camera), None
+    paint, how, ground = kind.make(of_thing, 1 / size, busy), camera.set_up(of_camera), None
     if kind.grounds:
         ground = camera.lit(kind.grounds[of_ground.integers(len(kind.grounds))](of_ground, size), how)
     thing = paint(*places(size))

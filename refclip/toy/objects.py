@@ -16,7 +16,7 @@ from refclip.toy.fields import TURN, box, inside, look, mix, noise, norm, posed,
 Paint = Callable[[np.ndarray, np.ndarray], Layer]
 
 
-def biscuit(rng: np.random.Generator, pixel: float) -> Paint:
+def biscuit(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
     """A baked rectangle with a scalloped rim, a frame and rows of docking holes."""
     cx, cy = 0.5 + rng.uniform(-0.03, 0.03, 2)
     angle, scale = rng.uniform(-0.35, 0.35), rng.uniform(0.95, 1.07)
@@ -25,6 +25,7 @@ def biscuit(rng: np.random.Generator, pixel: float) -> Paint:
     uneven, baked = noise(rng, 2, 12, 1.0), rng.uniform(-0.12, 0.12)
     step = 2 * half[0] / 7.2, 2 * half[1] / 5.2  # from hole to hole: 6 a row, 4 rows
     scallop = 2 * half[0] / 17
+    deep = 1.0 if busy else 0.35  # how dark its holes are, and how uneven its colour
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
         px, py = posed(x, y, cx, cy, angle)
@@ -37,22 +38,23 @@ def biscuit(rng: np.random.Generator, pixel: float) -> Paint:
         pit = inside(norm(px - nearest_x * step[0], py - nearest_y * step[1]) - 0.0125 * scale, 0.010)
         frame = np.exp(-(((d + 0.042) / 0.007) ** 2))
         rough, fine = look(crumb, px, py), look(pores, px, py)
-        brown = 0.3 + baked + 0.16 * look(browning, px, py) + 0.55 * ramp(-0.05, 0.0, d) + 0.10 * fine
+        brown = 0.3 + baked + deep * 0.16 * look(browning, px, py) + 0.55 * ramp(-0.05, 0.0, d) + 0.10 * fine
         colour = mix((0.89, 0.71, 0.44), (0.66, 0.40, 0.18), np.clip(brown, 0, 1.2))
         colour = colour * (1 + 0.035 * rough - 0.10 * ramp(1.5, 2.5, fine))
-        colour = mix(colour, (0.30, 0.17, 0.08), 0.75 * pit)
+        colour = mix(colour, (0.30, 0.17, 0.08), deep * 0.75 * pit)
         height = 0.016 * ramp(0.0, -0.035, d) + 0.007 * frame - 0.010 * pit + 0.0009 * rough + 0.0002 * fine
         return Layer(colour, height, inside(d, pixel), 0.03, axis=angle)
 
     return paint
 
 
-def button(rng: np.random.Generator, pixel: float) -> Paint:
+def button(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
     """A horn button: four holes in a bowl, a raised rim, veins from cream to dark brown."""
     cx, cy = 0.5 + rng.uniform(-0.05, 0.05, 2)
     angle, radius, spread = rng.uniform(0, TURN), rng.uniform(0.37, 0.41), rng.uniform(0.081, 0.089)
     marble, fibre = noise(rng, 1, 9, 1.4), noise(rng, 2, 80, 1.0)
     bands, light = rng.uniform(1.3, 2.0), rng.uniform(0.85, 1.05)
+    deep = 1.0 if busy else 0.4  # how much its veins differ
     tones = [0.0, 0.4, 0.75, 1.0], ([0.22, 0.46, 0.72, 0.90], [0.13, 0.29, 0.53, 0.79], [0.08, 0.16, 0.33, 0.60])
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
@@ -62,7 +64,7 @@ def button(rng: np.random.Generator, pixel: float) -> Paint:
         warp = look(marble, px, py)
         streak = look(fibre, 0.4 * px + 0.04 * warp, 2.0 * py + 0.04 * warp)
         vein = 0.5 + 0.5 * np.sin(TURN * (bands * (px + 0.4 * py) + 0.36 * warp) + 0.35 * streak)
-        tone = np.clip(0.12 + 0.72 * vein + 0.07 * streak, 0, 1)
+        tone = np.clip(0.48 + deep * (0.72 * vein - 0.36 + 0.07 * streak), 0, 1)
         bowl = ramp(0.175, 0.150, r)
         colour = light * np.stack([np.interp(tone, tones[0], channel) for channel in tones[1]])  # [3, H, W]
         colour = colour * (1 - 0.35 * ramp(0.010, -0.004, hole) - 0.12 * bowl)
@@ -73,11 +75,12 @@ def button(rng: np.random.Generator, pixel: float) -> Paint:
     return paint
 
 
-def washer(rng: np.random.Generator, pixel: float) -> Paint:
+def washer(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
     """A steel washer with a ring of slanted teeth and a turned inner land."""
     cx, cy = 0.5 + rng.uniform(-0.04, 0.04, 2)
     outer, phase, fan = rng.uniform(0.39, 0.43), rng.uniform(0, TURN), rng.uniform(0, TURN)
     bore, root, teeth = 0.38 * outer, 0.62 * outer, 24
+    deep = 1.0 if busy else 0.25  # how steep its teeth are
     turned, mottle, warm = noise(rng, 3, 120, 0.3), noise(rng, 2, 60, 0.9), rng.uniform(-0.015, 0.03)
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
@@ -90,10 +93,12 @@ def washer(rng: np.random.Generator, pixel: float) -> Paint:
         marks = look(turned, 2.2 * r, a / TURN + phase) * (1 - toothed)  # of the lathe: fine across, long around
         groove = np.exp(-(((r - root + 0.012) / 0.006) ** 2))
         sheen = 1 + 0.13 * np.cos(2 * a + fan) + 0.07 * marks + 0.035 * look(mottle, px, py)
-        sheen = sheen * (1 - 0.30 * toothed * (1 - tooth) ** 2) * (1 - 0.25 * groove)
+        sheen = sheen * (1 - deep * 0.30 * toothed * (1 - tooth) ** 2) * (1 - 0.25 * groove)
         colour = rgb((0.60 + warm, 0.61, 0.62 - warm)) * sheen
         edge = np.minimum(r - bore, outer - r)
-        height = 0.010 * ramp(0.0, 0.014, edge) + 0.011 * toothed * (tooth - 0.5) + 0.0006 * marks - 0.006 * groove
+        height = (
+            0.010 * ramp(0.0, 0.014, edge) + deep * 0.011 * toothed * (tooth - 0.5) + 0.0006 * marks - 0.006 * groove
+        )
         return Layer(colour, height, inside(-edge, pixel), 0.55, axis=phase)
 
     return paint
@@ -111,7 +116,7 @@ PRINT = (
 )
 
 
-def capsule(rng: np.random.Generator, pixel: float) -> Paint:
+def capsule(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
     """A capsule: the cap, with its locking ring, is pushed over the body, and both carry the print."""
     cx, cy = 0.5 + rng.uniform(-0.03, 0.03, 2)
     angle, joint = rng.uniform(0, TURN), rng.uniform(-0.01, 0.01)

@@ -1,6 +1,7 @@
 """Four surfaces: terrazzo, cork, herringbone parquet, knitted wool. Each function draws a piece, as in `objects`.
 
-Calm, a surface is one of an even tone, worn in clouds; busy, its own structure is as striking as a defect.
+Calm, a surface has faint structure under uneven light and a fine grain; busy, its own structure is as striking as a
+defect.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from refclip.toy.objects import Paint
 STONES = np.array([(0.24, 0.24, 0.26), (0.93, 0.92, 0.89), (0.58, 0.30, 0.22), (0.71, 0.56, 0.36),
                    (0.36, 0.42, 0.40), (0.55, 0.55, 0.56)])  # fmt: skip
 
-WORN = 0.08, 0.14  # standard deviation of the clouds, a share of the light
+CLOUDS, GRAIN = (0.15, 0.22), (0.12, 0.17)  # of a calm surface: standard deviations, shares of the light
 
 
-def clouds(rng: np.random.Generator, busy: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray | float]:
-    """Slow shades [H, W] that wear and dirt leave on a calm surface; none on a busy one."""
+def worn(rng: np.random.Generator, busy: bool) -> Callable[[np.ndarray, np.ndarray], np.ndarray | float]:
+    """Slow shades and a fine grain [H, W] on a calm surface; none on a busy one.
+
+    They keep the calm surfaces from being too easy: a detector of whatever differs in colour from the rim, or of local
+    contrast, meets shades and grain as well.
+    """
     if busy:
         return lambda x, y: 1.0
-    tile, depth = noise(rng, 1, 7, 0.8), rng.uniform(*WORN)
-    return lambda x, y: 1 + depth * look(tile, x, y)
+    clouds, cloud = noise(rng, 1, 4, 0.8), rng.uniform(*CLOUDS)
+    sand, grain = noise(rng, 30, 120, 0.3), rng.uniform(*GRAIN)
+    return lambda x, y: 1 + cloud * look(clouds, x, y) + grain * look(sand, x, y)
 
 
 def terrazzo(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
@@ -36,8 +42,8 @@ def terrazzo(rng: np.random.Generator, pixel: float, busy: bool = False) -> Pain
         (n, share, thin, seeds(rng, n), rng.integers(0, len(STONES), n * n), *rng.random((3, n * n)))
         for n, share, thin in ((22, 0.45, 0.34), (9, 0.50, 0.26))
     ]
-    stones = STONES if busy else STONES + 0.5 * (cement.ravel() - STONES)
-    worn = clouds(rng, busy)
+    stones = STONES if busy else STONES + 0.8 * (cement.ravel() - STONES)
+    wear = worn(rng, busy)
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
         px, py = posed(x, y, ox, oy, angle)
@@ -53,7 +59,7 @@ def terrazzo(rng: np.random.Generator, pixel: float, busy: bool = False) -> Pain
             colour = mix(colour, stones.T[:, stone[cell.number]] * shade, here)
             parts = np.where(here > 0.5, 1 + cell.number + 1000 * (n == 9), parts)
             free = free * (1 - here)
-        return Layer(colour * worn(x, y), 0.00025 * fine * free, np.ones_like(px), 0.25, parts, angle)
+        return Layer(colour * wear(x, y), 0.00025 * fine * free, np.ones_like(px), 0.25, parts, angle)
 
     return paint
 
@@ -64,7 +70,7 @@ def cork(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
     wobble, fine, pores = noise(rng, 6, 60, 1.2), noise(rng, 20, 120, 0.4), noise(rng, 12, 60, 0.5)
     points, tone, hue = seeds(rng, n), rng.beta(1.6, 1.6, n * n), rng.random(n * n)
     warm = rng.uniform(0.94, 1.05)
-    deep, worn = 1.0 if busy else 0.55, clouds(rng, busy)  # how much its granules differ, and its gaps show
+    deep, wear = 1.0 if busy else 0.3, worn(rng, busy)  # how much its granules differ, and its gaps show
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
         px, py = posed(x, y, ox, oy, angle)
@@ -77,7 +83,7 @@ def cork(rng: np.random.Generator, pixel: float, busy: bool = False) -> Paint:
         colour = mix(colour, colour * rgb((0.84, 0.72, 0.62)), deep * hue[cell.number])
         colour = mix(colour, (0.18, 0.11, 0.07), deep * np.clip(0.5 * gap + 0.7 * pit, 0, 0.9))
         height = deep * (-0.004 * gap - 0.003 * pit) + 0.0004 * grain
-        return Layer(colour * worn(x, y), height, np.ones_like(px), 0.0, cell.number, angle)
+        return Layer(colour * wear(x, y), height, np.ones_like(px), 0.0, cell.number, angle)
 
     return paint
 
@@ -88,7 +94,7 @@ def herringbone(rng: np.random.Generator, pixel: float, busy: bool = False) -> P
     (ox, oy), width, long = 64 + 8 * rng.random(2), rng.uniform(0.098, 0.112), 4
     grain, pores, swing = noise(rng, 2, 100, 0.7), noise(rng, 20, 120, 0.3), noise(rng, 2, 8, 1.0)
     tone, warm = rng.normal(size=1024), rng.uniform(0.94, 1.06)
-    deep, worn = 1.0 if busy else 0.6, clouds(rng, busy)  # how much its blocks differ, and its joints show
+    deep, wear = 1.0 if busy else 0.25, worn(rng, busy)  # how much its blocks differ, and its joints show
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
         px, py = posed(x, y, 0.5, 0.5, angle)
@@ -110,7 +116,7 @@ def herringbone(rng: np.random.Generator, pixel: float, busy: bool = False) -> P
         colour = warm * rgb((0.66, 0.45, 0.27)) * (1 + deep * rgb((0.85, 1.0, 1.15)) * light)
         colour = mix(colour, (0.13, 0.08, 0.05), deep * 0.85 * ramp(0.0045, 0.0015, edge))
         height = deep * 0.003 * ramp(0.0, 0.008, edge) + 0.0002 * rings
-        return Layer(colour * worn(x, y), height, np.ones_like(px), 0.18, block, angle)
+        return Layer(colour * wear(x, y), height, np.ones_like(px), 0.18, block, angle)
 
     return paint
 
@@ -122,7 +128,7 @@ def knitted_wool(rng: np.random.Generator, pixel: float, busy: bool = False) -> 
     stretch, fluff, blend = noise(rng, 1, 5, 1.2), noise(rng, 15, 120, 0.4), noise(rng, 3, 40, 0.6)
     wool = rgb(rng.uniform(0.9, 1.1) * np.array([0.62, 0.20, 0.20]) + rng.uniform(-0.03, 0.03, 3))
     light_wool = rgb((0.82, 0.76, 0.66)) * rng.uniform(0.94, 1.05) if busy else wool  # calm wool has no stripes
-    deep, worn = 1.0 if busy else 0.7, clouds(rng, busy)  # how much its legs stand out
+    deep, wear = 1.0 if busy else 0.5, worn(rng, busy)  # how much its legs stand out
 
     def paint(x: np.ndarray, y: np.ndarray) -> Layer:
         px, py = posed(x, y, 0.5, 0.5, angle)
@@ -141,6 +147,6 @@ def knitted_wool(rng: np.random.Generator, pixel: float, busy: bool = False) -> 
         striped = ((row.astype(np.intp) + first) % 12 < 3).astype(float)
         height = deep * (0.016 * bulge + 0.0011 * ply * bulge + 0.0006 * fuzz)
         number = (64 * column + row).astype(np.intp)
-        return Layer(mix(wool, light_wool, striped) * light * worn(x, y), height, np.ones_like(px), 0.0, number, angle)
+        return Layer(mix(wool, light_wool, striped) * light * wear(x, y), height, np.ones_like(px), 0.0, number, angle)
 
     return paint
