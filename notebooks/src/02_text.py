@@ -510,11 +510,11 @@ print(f"lengths of the prompts' embeddings: {lengths.min():.2f} to {lengths.max(
 # and the worst single pair be, in AUROC? Will the ensemble beat the best pair, the typical one, or neither?
 
 # %%
-cork = toy.category("cork", seed=1, train=1, good=10, each=4, size=160)
-pixels, _ = preprocess([shot.image for shot in cork.test], clip.preprocess)
-labels = np.array([shot.label for shot in cork.test])
+washer = toy.category("washer", seed=1, train=1, good=10, each=4, size=160)
+pixels, _ = preprocess([shot.image for shot in washer.test], clip.preprocess)
+labels = np.array([shot.label for shot in washer.test])
 features = refclip.encode_image(clip, pixels, normalize=True)  # [34, e]
-composed = prompts.compose("cork", states, templates)
+composed = prompts.compose("washer", states, templates)
 unique = {side: list(dict.fromkeys(getattr(composed, side))) for side in ("normal", "abnormal")}  # one stands twice
 single = {side: features @ refclip.encode_text(clip, texts, normalize=True).T for side, texts in unique.items()}
 pairs = np.array(
@@ -546,8 +546,9 @@ for which, place in (("best", pairs.argmax()), ("worst", pairs.argmin())):
 # worth. (Heights are in powers of ten: a bar one step lower holds a tenth of the pairs.) Read the best and the worst
 # pair aloud: would you have guessed which is which? The best is known only with the labels in sight; picking it is
 # picking by the answer. The ensemble is what one gets without peeking. On 34 pictures the AUROC itself is uncertain by
-# about 0.1, so do not read a ranking of words from this figure either. And it is a small model on drawn pictures: the
-# spread of a pretrained CLIP on photographs is yours to measure.
+# about 0.1, so do not read a ranking of words from this figure either. And mind whose spread it is: this small model
+# was trained on captions in these very words, until they meant the same to it. A pretrained CLIP met each of them in
+# other company; its spread on photographs is yours to measure.
 #
 # ## What to remember
 #
