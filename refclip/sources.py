@@ -116,9 +116,8 @@ def open_source(
 
 
 def _drawn(name: str, seed: int, folder: Path) -> Category:
-    root = (
-        folder / f"toy-edition-{toy.EDITION}-seed-{seed}" / name
-    )  # one for each category, so that others can be added
+    # one for each category, so that others can be added; with the edition, for another one draws other pictures
+    root = folder / f"toy-edition-{toy.EDITION}-seed-{seed}" / name
     if not root.exists():
         toy.write(toy.Toy(seed, 240, (toy.category(name, seed),)), root)
     return Category(name, root, "mvtec", data.find(root, "mvtec", categories=[name]).samples)

@@ -263,6 +263,8 @@ def restore(run: Run, path: Path) -> None:
 def adopt(run: Run, path: Path) -> None:
     """Begin with another training: with all of its checkpoint, or with the weights alone that it exported.
 
+    From exported weights, the optimisers' state and the probe begin anew; they catch up within some hundred steps.
+
     Raises
     ------
     ValueError
