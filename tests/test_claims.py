@@ -216,7 +216,7 @@ def test_words_are_each_categorys_own(parts):
     asked = requests(jobs(TRIED, parts)[-1])
     assert [[category.name for category in source.categories] for source, _ in asked] == [["cork"], ["terrazzo"]]
     for source, request in asked:
-        kinds = KINDS[source.categories[0].name].calm
+        kinds = KINDS[source.categories[0].name].defects(False)
         words = set(request.options["states"].abnormal) - set(WINCLIP_STATES.abnormal)
         assert words == {WORDS[kind] for kind in kinds}
         assert request.options["states"].normal == WINCLIP_STATES.normal
