@@ -241,6 +241,8 @@ def _print(source: Source, request: Request, done: Done) -> None:
                 drawn.add_section()
             cells = (results.percent(line.figures.get(figure)) for figure in FIGURES)
             drawn.add_row(Text(shown(line.category)), *cells)
-        for name, values in results.paper_rows(results.papers(request.method, source.dataset, shots)):
+        printed = results.papers(request.method, source.dataset, shots, done.records[0].options)
+        for name, values in results.paper_rows(printed):
             drawn.add_row(Text(name), *(values.get(figure, "") for figure in FIGURES))
         print_table(drawn)
+        print(*results.paper_notes(printed), sep="\n", end="\n" if printed else "")

@@ -6,8 +6,9 @@ The mean over seeds is of these means; the spread is the standard deviation over
 
 from __future__ import annotations
 
+import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,9 +88,27 @@ def notes(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def papers(method: str, dataset: str, shots: int) -> tuple[Reported, ...]:
-    """What papers print for the mean of this data set, each number of a table once."""
-    return tuple(dict.fromkeys(row for row in reported(method, dataset, shots) if row.metric in FIGURES))
+def papers(method: str, dataset: str, shots: int, options: Mapping[str, Any] | None = None) -> tuple[Reported, ...]:
+    """What papers print for the mean of this data set, each number of a table once.
+
+    With the options that were used, the rows of ablations whose setting they are come too. A method without references
+    that learned from all normal images (CLIP-ADA) has what papers print for these.
+    """
+    rows = reported(method, dataset, shots) or (reported(method, dataset, None) if shots == 0 else ())
+    ablations = reported(method, dataset, shots, ablations=True)
+    used = [row for row in ablations if options is not None and _set(row.setting, options)]
+    return tuple(dict.fromkeys(row for row in (*rows, *used) if row.metric in FIGURES))
+
+
+def _set(setting: str, options: Mapping[str, Any]) -> bool:
+    """Whether a setting is one of options, "crops=1", and these have its values; of one in other words, no."""
+    try:
+        call = ast.parse(f"options({setting})", mode="eval").body
+        wanted = {one.arg: ast.literal_eval(one.value) for one in call.keywords}  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError):
+        return False
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in wanted.items() if key}
+    return bool(values) and all(key in options and options[key] == value for key, value in values.items())
 
 
 def as_json(source: Source, request: Request, done: Done, weights: str, digest: str) -> dict[str, Any]:
@@ -123,7 +142,7 @@ def as_json(source: Source, request: Request, done: Done, weights: str, digest: 
         "papers": [
             row._asdict()
             for shots in dict.fromkeys(record.shots for record in records)
-            for row in papers(request.method, source.dataset, shots)
+            for row in papers(request.method, source.dataset, shots, records[0].options)
         ],
         "notes": notes(records),
         "problems": problems(source, done),
@@ -147,9 +166,10 @@ def as_markdown(source: Source, request: Request, done: Done, weights: str) -> s
         told += [_row(names), _row(["---", *["---:"] * len(FIGURES)])]
         for line in table([record for record in records if record.shots == shots]):
             told.append(_row([line.category, *(percent(line.figures.get(figure)) for figure in FIGURES)]))
-        for name, values in paper_rows(papers(request.method, source.dataset, shots)):
+        printed = papers(request.method, source.dataset, shots, records[0].options)
+        for name, values in paper_rows(printed):
             told.append(_row([name, *(values.get(figure, "") for figure in FIGURES)]))
-        told.append("")
+        told += ["", *(f"- {_escaped(text)}" for text in paper_notes(printed)), ""]
     cost = costs(records)
     told += [cost, ""] if cost else []
     for title, texts in (("Left out", notes(records)), ("Could not be used", problems(source, done))):
@@ -165,6 +185,15 @@ def paper_rows(rows: Sequence[Reported]) -> list[tuple[str, dict[str, str]]]:
         line = found.setdefault(f"{row.paper}, table {row.table}: {row.method}", {})
         line.setdefault(row.metric, f"{row.value:.1f}{spread}")
     return list(found.items())
+
+
+def paper_notes(rows: Sequence[Reported]) -> list[str]:
+    """What has to be known to compare with these rows, and of which tables: how they were had, what contradicts them."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.note.split("; ") if row.note else ():
+            found.setdefault(note, []).append(f"{row.paper}, table {row.table}")
+    return [f"{'; '.join(dict.fromkeys(places))}: {note}" for note, places in found.items()]
 
 
 def costs(records: Sequence[Record]) -> str:

@@ -385,6 +385,31 @@ def test_a_data_set_is_known_by_all_its_categories(tmp_path):
     assert of(mvtec(tmp_path / "own" / "screw", train=1)) == ""
 
 
+def test_a_papers_row_for_the_options_that_were_used():
+    def rows(method, shots=0, **options):
+        return [name for name, _ in results.paper_rows(results.papers(method, "mvtec", shots, options))]
+
+    without, ours = "WinCLIP, table 3: (c) + Prompt ens.", "WinCLIP, table 3: (d) + Multi-crop"
+    winclip = {"crops": 1, "templates": "winclip-a", "image_scale": True, "scales": [2, 3]}
+    assert {without, ours} <= set(rows("winclip", **winclip))
+    assert without not in rows("winclip", **winclip | {"crops": 10})
+    assert "WinCLIP, table 8: w/o mid-scale" in rows("winclip", **winclip | {"scales": [2]})
+    assert "WinCLIP, table 3: (b) + State ens." in rows("winclip", **winclip | {"templates": ["{}"]})
+    assert not [name for name in rows("winclip", **winclip) if "w/o" in name or "specific states" in name]
+    assert "WinCLIP, table 6: M^P" in rows("winclip+", 1, memories="patch")
+
+
+def test_what_a_papers_row_rests_on_is_said():
+    told = results.paper_notes(results.papers("winclip", "mvtec", 0))
+    assert len(set(told)) == len(told)
+    (crops,) = (text for text in told if "with multi-crop (table 3 d)" in text)
+    assert crops.startswith("WinCLIP, table 1: ")
+    (other,) = (text for text in told if "Dual-Image, table 2, prints 91.2 for WinCLIP's own 91.8" in text)
+    assert other.startswith("WinCLIP, table 1; WinCLIP, table 2; ")
+    (adapted,) = (text for text in results.paper_notes(results.papers("anoclip", "mvtec", 0)) if "probably it" in text)
+    assert adapted.startswith("Dual-Image, table 1; Dual-Image, table 2: ")
+
+
 def test_the_papers_numbers_stand_below_ours():
     rows = dict(results.paper_rows(results.papers("winclip", "mvtec", 0)))
     printed = {row.metric: row.value for row in reported("winclip", "mvtec") if row.paper == "WinCLIP"}
@@ -393,6 +418,8 @@ def test_the_papers_numbers_stand_below_ours():
     (classified,) = (values for name, values in rows.items() if name.startswith("WinCLIP, table 1:"))
     assert float(classified["image_auroc"].split(" ")[0]) == printed["image_auroc"]
     assert results.papers("winclip", "", 0) == ()
+    assert results.papers("clip-ada", "mvtec", 0) == reported("clip-ada", "mvtec", None)  # trained on all normal images
+    assert not results.papers("patchcore", "mvtec", 8)
     cost = {"encode_seconds": 1.0, "score_seconds": 0.5, "feature_mib": 2.0, "peak_mib": None}
     counts = {"normal": 1, "anomalous": 1, "unlabelled": 0, "without_mask": 0}
     record = Record("tile", 0, 0, {"image_auroc": 0.5}, {}, {"pixel": "no mask"}, counts, (), (), ("a|b",), {}, cost)
