@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -189,11 +190,15 @@ def paper_rows(rows: Sequence[Reported]) -> list[tuple[str, dict[str, str]]]:
 
 def paper_notes(rows: Sequence[Reported]) -> list[str]:
     """What has to be known to compare with these rows, and of which tables: how they were had, what contradicts them."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, dict[str, None]]] = {}  # note -> paper -> its tables
     for row in rows:
-        for note in row.note.split("; ") if row.note else ():
-            found.setdefault(note, []).append(f"{row.paper}, table {row.table}")
-    return [f"{'; '.join(dict.fromkeys(places))}: {note}" for note, places in found.items()]
+        for note in re.split("; (?=contradicted: )", row.note) if row.note else ():
+            found.setdefault(note, {}).setdefault(row.paper, {})[row.table] = None
+    return [
+        "; ".join(f"{paper}, table{'s' * (len(tables) > 1)} {', '.join(tables)}" for paper, tables in places.items())
+        + f": {note}"
+        for note, places in found.items()
+    ]
 
 
 def costs(records: Sequence[Record]) -> str:
