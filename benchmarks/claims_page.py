@@ -13,8 +13,8 @@ from refclip.results import TITLES
 SCRIPT = "python benchmarks/claims.py"
 TITLE = "# The papers' claims, put to the test"
 VERDICT = f"""\
-{LEVEL:.0%} interval of these differences: **supported** if it lies above 0, **refuted** if it lies below, **unresolved** if
-it holds 0. The interval is of each figure by itself: of twenty differences that are none, one is resolved by chance.
+{LEVEL:.0%} interval of these differences: **supported** if it lies above 0, **refuted** if it lies below, **unresolved**
+if it holds 0. The interval is of each figure by itself: of twenty differences that are none, one is resolved by chance.
 """
 ON_TOYS = f"""\
 A claim says that setting A of a method has higher figures than setting B. Both are evaluated on the same images for
@@ -30,9 +30,9 @@ is not in the seconds and hours below.
 What is expected was written down before anything was run (`benchmarks/claims_list.py` says what it rests on, and
 `benchmarks/claims_learned.py` what was known of one seed of the methods that learn), and is not changed afterwards: not
 after the first run either, which was with earlier weights, on what is `toy(busy=True)` now. A verdict is about
-refclip-mini, a model of some ten million parameters, on drawn pictures: it does not say whether the paper is right about
-CLIP on photographs. What the papers print beside it is of their models on their data, in percent: MVTec AD, where nothing
-else is said.
+refclip-mini, a model of some ten million parameters, on drawn pictures: it does not say whether the paper is right
+about CLIP on photographs. What the papers print beside it is of their models on their data, in percent: MVTec AD, where
+nothing else is said.
 """
 ON_ONE_SET = f"""\
 A claim says that setting A of a method has higher figures than setting B. Both are evaluated on the same images for
@@ -44,8 +44,8 @@ interval, and the verdict is *unresolved*, however large the difference.
 
 What is expected, and why, was written down for the toy benchmark, before anything was run
 (`benchmarks/claims_list.py`), and speaks of its pictures; it stands here as it does there. A verdict is about the model
-and the images that are named below. The papers' numbers beside it are in percent, of their models, and of MVTec AD where
-nothing else is said.
+and the images that are named below. The papers' numbers beside it are in percent, of their models, and of MVTec AD
+where nothing else is said.
 """
 NOT_RUN = "**Not run yet.** What follows are the expectations alone."
 DATASETS = {"mvtec": "", "visa": " on VisA"}

@@ -7,7 +7,8 @@ Shapes: `b` batch, `k` classes, `n` patches; `...` any further axes.
 
 References
 ----------
-AnomalyCLIP, section 3.3, L_local, after equation 2; its code's constants. Dual-Image Enhanced CLIP, equations 10 and 11.
+AnomalyCLIP, section 3.3, L_local, after equation 2; its code's constants. Dual-Image Enhanced CLIP, equations 10 and
+11.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ def paper_rows(rows: Sequence[Reported]) -> list[tuple[str, dict[str, str]]]:
 
 
 def paper_notes(rows: Sequence[Reported]) -> list[str]:
-    """What has to be known to compare with these rows, and of which tables: how they were had, what contradicts them."""
+    """What has to be known to compare with these rows: of which tables, how they were had, what contradicts them."""
     found: dict[str, dict[str, dict[str, None]]] = {}  # note -> paper -> its tables
     for row in rows:
         for note in re.split("; (?=contradicted: )", row.note) if row.note else ():
