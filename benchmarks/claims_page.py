@@ -13,8 +13,9 @@ from refclip.results import TITLES
 SCRIPT = "python benchmarks/claims.py"
 TITLE = "# The papers' claims, put to the test"
 VERDICT = f"""\
-{LEVEL:.0%} interval of these differences: **supported** if it lies above 0, **refuted** if it lies below, **unresolved**
-if it holds 0. The interval is of each figure by itself: of twenty differences that are none, one is resolved by chance.
+{LEVEL:.0%} interval of these differences: **supported** if it lies above 0, **refuted** if it lies below,
+**unresolved** if it holds 0. The interval is of each figure by itself: of twenty differences that are none, one is
+resolved by chance.
 """
 ON_TOYS = f"""\
 A claim says that setting A of a method has higher figures than setting B. Both are evaluated on the same images for
