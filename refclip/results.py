@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refclip import __version__
+from refclip.datasets import DATASETS
 from refclip.evaluate import Done, Request
 from refclip.judge import FIGURES
 from refclip.metrics import LIMIT
@@ -78,23 +79,41 @@ def problems(source: Source, done: Done) -> list[str]:
     return list(dict.fromkeys([*told, *(text for record in done.records for text in record.problems)]))
 
 
-def notes(records: Sequence[Record]) -> list[str]:
-    """What figures are left out, and why; and which images have no pixels to judge."""
+def missing(records: Sequence[Record], dataset: str) -> list[str]:
+    """Categories of a published data set of which there is no record."""
+    known = DATASETS[dataset].categories if dataset in DATASETS else ()
+    return [name for name in known if name not in {record.category for record in records}]
+
+
+def notes(records: Sequence[Record], dataset: str = "") -> list[str]:
+    """What figures are left out, and why; which images have no pixels to judge; and why no paper's row is there."""
     found = [f"{r.category}: no {kind} figures: {why}" for r in records for kind, why in r.left_out.items()]
     found += [
         f"{r.category}: {n} anomalous images without a mask count for the image figures only"
         for r in records
         if (n := r.images["without_mask"]) and "pixel" not in r.left_out
     ]
+    if some := missing(records, dataset):
+        found.append(f"papers' numbers are means over all categories; left out, as {', '.join(some)} had no part here")
     return list(dict.fromkeys(found))
 
 
-def papers(method: str, dataset: str, shots: int, options: Mapping[str, Any] | None = None) -> tuple[Reported, ...]:
+def papers(
+    method: str,
+    dataset: str,
+    shots: int,
+    options: Mapping[str, Any] | None = None,
+    records: Sequence[Record] | None = None,
+) -> tuple[Reported, ...]:
     """What papers print for the mean of this data set, each number of a table once.
+
+    Nothing, if the records are not of all its categories: the papers' mean is over all.
 
     With the options that were used, the rows of ablations whose setting they are come too. A method without references
     that learned from all normal images (CLIP-ADA) has what papers print for these.
     """
+    if records is not None and missing(records, dataset):
+        return ()
     rows = reported(method, dataset, shots) or (reported(method, dataset, None) if shots == 0 else ())
     ablations = reported(method, dataset, shots, ablations=True)
     used = [row for row in ablations if options is not None and _set(row.setting, options)]
@@ -143,9 +162,9 @@ def as_json(source: Source, request: Request, done: Done, weights: str, digest: 
         "papers": [
             row._asdict()
             for shots in dict.fromkeys(record.shots for record in records)
-            for row in papers(request.method, source.dataset, shots, records[0].options)
+            for row in papers(request.method, source.dataset, shots, records[0].options, records)
         ],
-        "notes": notes(records),
+        "notes": notes(records, source.dataset),
         "problems": problems(source, done),
         "runs": [record._asdict() for record in records],
     }
@@ -167,13 +186,13 @@ def as_markdown(source: Source, request: Request, done: Done, weights: str) -> s
         told += [_row(names), _row(["---", *["---:"] * len(FIGURES)])]
         for line in table([record for record in records if record.shots == shots]):
             told.append(_row([line.category, *(percent(line.figures.get(figure)) for figure in FIGURES)]))
-        printed = papers(request.method, source.dataset, shots, records[0].options)
+        printed = papers(request.method, source.dataset, shots, records[0].options, records)
         for name, values in paper_rows(printed):
             told.append(_row([name, *(values.get(figure, "") for figure in FIGURES)]))
         told += ["", *(f"- {_escaped(text)}" for text in paper_notes(printed)), ""]
     cost = costs(records)
     told += [cost, ""] if cost else []
-    for title, texts in (("Left out", notes(records)), ("Could not be used", problems(source, done))):
+    for title, texts in (("Left out", notes(records, source.dataset)), ("Could not be used", problems(source, done))):
         told += [f"## {title}", "", *(f"- {_escaped(text)}" for text in texts), ""] if texts else []
     return "\n".join(told)
 

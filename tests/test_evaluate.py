@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import refclip
 from refclip import data, kept, peak, results, sources
 from refclip.cases import HIGHEST, LOWEST, NORMAL, figure
+from refclip.datasets import DATASETS
 from refclip.evaluate import Done, Request, evaluate, runs
 from refclip.judge import FIGURES, frame
 from refclip.methods import METHODS, winclip_plus
@@ -424,7 +425,13 @@ def test_the_papers_numbers_stand_below_ours():
     counts = {"normal": 1, "anomalous": 1, "unlabelled": 0, "without_mask": 0}
     record = Record("tile", 0, 0, {"image_auroc": 0.5}, {}, {"pixel": "no mask"}, counts, (), (), ("a|b",), {}, cost)
     source, request = sources.Source("mvtec", "MVTec AD", "mvtec", (), ()), Request("winclip", {})
-    page = results.as_markdown(source, request, Done((record,), (), ("tub: gone",)), "plus240").splitlines()
+    part = results.as_markdown(source, request, Done((record,), (), ()), "plus240")  # no mean of all, no mean beside it
+    assert "WinCLIP, table" not in part
+    assert "- papers' numbers are means over all categories; left out, as bottle, cable, capsule, carpet, " in part
+    assert results.as_json(source, request, Done((record,), (), ()), "plus240", "")["papers"] == []
+    whole = (record, *(record._replace(category=c, problems=()) for c in DATASETS["mvtec"].categories if c != "tile"))
+    assert len(whole) == 15
+    page = results.as_markdown(source, request, Done(whole, (), ("tub: gone",)), "plus240").splitlines()
     assert "| tile | 50.0 |  |  |  |  |  |  |" in page
     line = next(line for line in page if line.startswith("| WinCLIP, table 1: "))
     assert line.split(" | ")[1].split(" ")[0] == f"{printed['image_auroc']:.1f}"
@@ -432,6 +439,17 @@ def test_the_papers_numbers_stand_below_ours():
     assert "Of each image 1.000 s to encode, 0.500 s to score, 2.00 MiB of features." in page
     assert page[page.index("## Left out") + 2] == "- tile: no pixel figures: no mask"
     assert page[page.index("## Could not be used") + 2 :][:2] == ["- tub: gone", "- a\\|b"]
+
+
+def test_a_category_by_another_name_is_another(small, tmp_path):
+    """Prompts say the name, and two names may be one as a folder's."""
+    mvtec(tmp_path / "set" / "metal nut", ("",))
+    _, done = run(small, tmp_path / "set" / "metal nut", tmp_path / "parts")
+    (tmp_path / "set" / "metal nut").rename(tmp_path / "set" / "metal-nut")
+    _, again = run(small, tmp_path / "set" / "metal-nut", tmp_path / "parts")
+    assert [record.category for record in (*done.records, *again.records)] == ["metal nut", "metal-nut"]
+    _, fresh = run(small, tmp_path / "set" / "metal-nut", tmp_path / "others")
+    assert again.records[0].scores == fresh.records[0].scores != done.records[0].scores
 
 
 def test_extreme_cases(small, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from refclip.clip import CLIP
-from refclip.decode import read_image
+from refclip.decode import ImageError, read_image
 from refclip.methods import (
     anoclip,
     anomalyclip,
@@ -195,6 +196,21 @@ def _check_sequence(images: Any, name: str) -> None:
 
 
 def _extracted(module: ModuleType, state: Any, images: Sequence[Any], batch: int) -> Any:
-    for i in range(0, len(images), batch):
-        some = images[i : i + batch]
-        yield module.extract(state, [read_image(x) if isinstance(x, str | os.PathLike) else x for x in some])
+    for start in range(0, len(images), batch):
+        some = images[start : start + batch]
+        read = [read_image(x) if isinstance(x, str | os.PathLike) else x for x in some]
+        try:
+            yield module.extract(state, read)
+        except (ImageError, TypeError) as error:  # which counts within the batch
+            raise type(error)(_counted(str(error), start, some)) from error
+
+
+def _counted(message: str, start: int, some: Sequence[Any]) -> str:
+    """A message about images[i] of a batch, with its path, or its number among all."""
+
+    def of(found: re.Match[str]) -> str:
+        i = int(found[1])
+        one = some[i] if i < len(some) else None
+        return str(one) if isinstance(one, str | os.PathLike) else f"images[{start + i}]"
+
+    return re.sub(r"images\[(\d+)\]", of, message)
