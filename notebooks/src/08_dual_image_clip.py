@@ -42,7 +42,8 @@ clip = refclip.load("refclip-mini", dtype="float64")
 side, p, (H, W) = clip.vision.grid, clip.vision.patch_size, clip.preprocess.size
 g = side * side
 NAMES = ("cork", "biscuit")
-things = {name: toy.category(name, seed=8, train=7, good=8, each=2, size=128) for name in NAMES}
+# busy: the grain of the cork is as striking as a defect, so that language alone does not settle it
+things = {name: toy.category(name, seed=8, busy=True, train=7, good=8, each=2, size=128) for name in NAMES}
 states = {name: dual_image.prepare(clip, things[name].words) for name in NAMES}
 features = {name: dual_image.extract(states[name], [shot.image for shot in things[name].test]) for name in NAMES}
 labels = {name: np.array([shot.label for shot in things[name].test]) for name in NAMES}
