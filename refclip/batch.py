@@ -77,11 +77,12 @@ def score_files(
             try:
                 image = image or read_image(path)
                 drawn = save_png(overlay(image, heat, vmin=low, vmax=high), f"{stem}{OVERLAY}")
-            except ValueError as error:  # it has gone, or has become another, since it was scored
-                fail(one_line(error))
-                return
-            except OSError as error:
-                unwritten(path, error)
+            except (ValueError, OSError) as error:  # the image has gone, or has become another, since it was scored
+                Path(f"{stem}{MAP}").unlink(missing_ok=True)  # no half of an answer
+                if isinstance(error, OSError):
+                    unwritten(path, error)
+                else:
+                    fail(one_line(error))
                 return
             show(Result(str(path), scores[path], f"{stem}{MAP}", str(drawn)))
             progress.advance(task)

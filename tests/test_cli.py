@@ -815,7 +815,7 @@ def test_an_output_that_cannot_be_written_costs_no_other(run, tmp_path, scale):
     assert [row[0] for row in rows(answer.out)[1:]] == [str(c)]
     told = answer.err.splitlines()
     assert [line.split(": scored ")[0] for line in told[:2]] == [f"refclip: {a}", f"refclip: {b}"]
-    assert (tmp_path / "out" / "c.overlay.png").is_file()
+    assert written(tmp_path / "out") == ["c.map.npy", "c.overlay.png"]
 
 
 def test_a_full_disk_ends_the_run(run, tmp_path, monkeypatch):

@@ -285,6 +285,8 @@ def test_errors_name_the_image_that_was_given(small, tmp_path):
     detect = refclip.detector("clip", small, NAME, batch=8, **SHORT)
     with pytest.raises(TypeError, match=r"^images\[11\] is a float32 array"):
         detect([*fine, np.zeros((40, 40, 3), np.float32)])
+    with pytest.raises(TypeError, match=r"^references\[9\] is a float32 array"):
+        refclip.detector("patchcore", small, references=[*fine[:9], np.zeros((40, 40, 3), np.float32)])
     thin = picture(tmp_path / "thin.png", (1, 60000))
     detect = refclip.detector("clip", small, NAME, resize="shortest", batch=8, **SHORT)
     with pytest.raises(ImageError, match=f"^{re.escape(str(thin))} has 60000 x 1 pixels"):
