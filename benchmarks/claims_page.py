@@ -12,13 +12,16 @@ from refclip.results import TITLES
 
 SCRIPT = "python benchmarks/claims.py"
 TITLE = "# The papers' claims, put to the test"
-METHOD = f"""\
+VERDICT = f"""\
+{LEVEL:.0%} interval of these differences: **supported** if it lies above 0, **refuted** if it lies below,
+**unresolved** if it holds 0. The interval is of each figure by itself: of twenty differences that are none, one is
+resolved by chance.
+"""
+ON_TOYS = f"""\
 A claim says that setting A of a method has higher figures than setting B. Both are evaluated on the same images for
 each of several seeds, which draw the pictures of the toy benchmark as well as references and partners; each seed gives
-one difference A - B of means over the categories. The verdict is that of Student's paired {LEVEL:.0%} interval of these
-differences: **supported** if it lies above 0, **refuted** if it lies below, **unresolved** if it holds 0. The interval
-is of each figure by itself: of twenty differences that are none, one is resolved by chance.
-
+one difference A - B of means over the categories. The verdict is that of Student's paired
+{VERDICT}
 What a method learns is learned anew for each seed, so that the intervals have its luck in them too: from an auxiliary
 set that is drawn from the seed, of other things than the toy benchmark's, or, for CLIP-ADA, from the normal training
 images of what it is tried on. "Learned with" names what was chosen otherwise than in `weights/train_learned.py`, whose
@@ -26,10 +29,24 @@ recipe for CLIP-ADA was chosen on the test images of seed 1 (`weights/learned/RE
 is not in the seconds and hours below.
 
 What is expected was written down before anything was run (`benchmarks/claims_list.py` says what it rests on, and
-`benchmarks/claims_learned.py` what was known of one seed of the methods that learn), and is not changed afterwards. A
-verdict is about refclip-mini, a model of some ten million parameters, on drawn pictures: it does not say whether the
-paper is right about CLIP on photographs. What the papers print beside it is of their models on their data, in percent:
-MVTec AD, where nothing else is said.
+`benchmarks/claims_learned.py` what was known of one seed of the methods that learn), and is not changed afterwards: not
+after the first run either, which was with earlier weights, on what is `toy(busy=True)` now. A verdict is about
+refclip-mini, a model of some ten million parameters, on drawn pictures: it does not say whether the paper is right
+about CLIP on photographs. What the papers print beside it is of their models on their data, in percent: MVTec AD, where
+nothing else is said.
+"""
+ON_ONE_SET = f"""\
+A claim says that setting A of a method has higher figures than setting B. Both are evaluated on the same images for
+each of several seeds, which draw references and partners alone; each seed gives one difference A - B of means over the
+categories. The verdict is that of Student's paired
+{VERDICT}
+It is of these images alone, as no others were drawn. Where neither side draws anything there is one value and no
+interval, and the verdict is *unresolved*, however large the difference.
+
+What is expected, and why, was written down for the toy benchmark, before anything was run
+(`benchmarks/claims_list.py`), and speaks of its pictures; it stands here as it does there. A verdict is about the model
+and the images that are named below. The papers' numbers beside it are in percent, of their models, and of MVTec AD
+where nothing else is said.
 """
 NOT_RUN = "**Not run yet.** What follows are the expectations alone."
 DATASETS = {"mvtec": "", "visa": " on VisA"}
@@ -64,7 +81,7 @@ def as_json(
                 entry["outcomes"] = [_plain(one) for one in found if one is not None]
                 entry["seconds"] = sum(measured.seconds[setting] for setting in {claim.a, *claim.b})
             claims.append(entry)
-    result: dict[str, Any] = {"run": measured is not None, **facts, "claims": claims}
+    result: dict[str, Any] = {"run": measured is not None, "one_set": one_set, **facts, "claims": claims}
     if measured is not None:
         result |= {"seconds": measured.total, "images": measured.images, "problems": list(measured.failed)}
     return result
@@ -77,7 +94,7 @@ def _plain(one: Outcome) -> dict[str, Any]:
 
 def page(result: Mapping[str, Any]) -> str:
     """The page of what `as_json` returned, or of the same read from a file."""
-    lines = [TITLE, "", METHOD]
+    lines = [TITLE, "", ON_ONE_SET if result.get("one_set") else ON_TOYS]
     if result["run"]:
         lines += [_account(result), "", _command(result), "", _count(result), ""]
     else:
@@ -110,7 +127,7 @@ def _account(result: Mapping[str, Any]) -> str:
         f"Run with {result['weights']} (`{result['digest'][:12]}`) on {result['data']}, {result['images']} test images "
         f"in all, seeds {seeds[0]} to {seeds[-1]}, refclip {result['refclip']}, {result['date']}: "
         f"{_time(result['seconds'])} to encode and score them, on {result['processors']} processors."
-    ) + (f" **{result['note']}**" if "note" in result else "")
+    )
 
 
 def _time(seconds: float) -> str:

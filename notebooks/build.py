@@ -52,7 +52,8 @@ def _output(output: plain.Output) -> dict[str, Any]:
         return {"output_type": "stream", "name": "stdout", "text": str(output.content).splitlines(keepends=True)}
     if isinstance(output.content, bytes):
         data = {"image/png": base64.b64encode(output.content).decode(), "text/plain": ["<Figure>"]}
-        return {"output_type": "display_data", "metadata": {}, "data": data}
+        told = {"image/png": {"alt": output.alt}} if output.alt else {}  # where nbconvert looks for it
+        return {"output_type": "display_data", "metadata": told, "data": data}
     data = {"text/plain": output.content.splitlines(keepends=True)}
     return {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}
 

@@ -32,6 +32,7 @@ class Output(NamedTuple):
 
     kind: str  # "printed", "value" (of its last line) or "figure"
     content: str | bytes  # a figure is a PNG file
+    alt: str = ""  # the words of a figure, for who cannot see it
 
 
 class _Recorder(io.TextIOBase):
@@ -60,9 +61,26 @@ class _Recorder(io.TextIOBase):
 
         for number in plt.get_fignums():
             picture = io.BytesIO()
-            plt.figure(number).savefig(picture, dpi=DPI, bbox_inches="tight", facecolor="white")
-            self.outputs.append(Output("figure", _small(picture)))
+            figure = plt.figure(number)
+            figure.savefig(picture, dpi=DPI, bbox_inches="tight", facecolor="white")
+            self.outputs.append(Output("figure", _small(picture), words(figure)))
         plt.close("all")
+
+
+def words(figure: Any) -> str:
+    """What is written in a figure, panel by panel: titles, axes, scales, names of curves and bars; no numbers."""
+    panels = [", ".join(text.get_text() for text in legend.get_texts()) for legend in figure.legends]
+    for ax in figure.axes:
+        if not ax.axison and not ax.get_title():
+            continue
+        ticks = [label.get_text() for axis in (ax.xaxis, ax.yaxis) for label in axis.get_ticklabels()]
+        legend = [text.get_text() for text in ax.get_legend().get_texts()] if ax.get_legend() else []
+        found = [ax.get_title(), ax.get_xlabel(), ax.get_ylabel(), *legend, *ticks]
+        plain = (" ".join(text.replace("$", "").split()) for text in found)
+        kept = [t for t in dict.fromkeys(plain) if any(c.isalpha() for c in t) and "mathdefault" not in t]
+        panels += [", ".join(kept)] if kept else []
+    titles = [figure.get_suptitle()] if figure.get_suptitle() else []
+    return "; ".join(dict.fromkeys([*titles, *panels]))
 
 
 def _small(picture: io.BytesIO) -> bytes:

@@ -15,14 +15,14 @@ from refclip.decode import SUFFIXES
 from refclip.methods import METHODS
 from refclip.prompts import States
 
-OVERLAY = ".overlay.png"  # what `refclip score --out` adds to an image's name
+OVERLAY, MAP = ".overlay.png", ".map.npy"  # what `refclip score --out` adds to an image's name
 
 
 def find_images(arguments: Sequence[str]) -> list[Path]:
     """Files that arguments of the command line mean, each once: files, folders, patterns.
 
-    Overlays that we have drawn are no images, unless they are named themselves: an output folder may lie among the
-    images.
+    Overlays and maps that we have written are no images, unless they are named themselves: an output folder may lie
+    among the images. What a pattern reaches over a link to a folder it reaches once.
 
     Raises
     ------
@@ -38,12 +38,14 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
             matches = [argument]
         elif glob.has_magic(argument):
             matches = glob.glob(argument, recursive=True)  # noqa: PTH207  (Path's takes no absolute pattern)
-            matches = sorted(match for match in matches if not match.endswith(OVERLAY))
+            matches = sorted(match for match in matches if not match.endswith((OVERLAY, MAP)))
             if not matches:
                 raise ValueError(f"{here}: no file matches this pattern; ** stands for any subfolders")
         else:
             raise ValueError(f"{here}: no such file or folder; expected an image, a folder or a pattern")
         files = [file for match in matches for file in _files_of(Path(match))]
+        if "**" in argument:  # a link back to a folder above would make it many
+            files = list({file.parent.resolve() / file.name: file for file in reversed(files)}.values())[::-1]
         if not files:
             raise ValueError(
                 f"{here}: no image directly inside (none of {', '.join(SUFFIXES)}); for those in subfolders give a "
@@ -52,6 +54,20 @@ def find_images(arguments: Sequence[str]) -> list[Path]:
         for file in files:
             found.setdefault(os.path.normcase(_absolute(file)), file)
     return list(found.values())
+
+
+def not_empty(context: Any, parameter: Any, value: Any) -> Any:
+    """For click, of a path: refuse an empty word, which would mean the current folder.
+
+    Raises
+    ------
+    ValueError
+        There is one; the text says after which option.
+    """
+    if "" in (value if isinstance(value, tuple) else (value,)):
+        name = parameter.opts[0] if parameter.opts[0].startswith("-") else parameter.human_readable_name
+        raise ValueError(f"{name}: an empty word; expected a path (is a variable not set?)")
+    return value
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -5,6 +5,7 @@ This is what stands behind `refclip score`.
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,13 +15,13 @@ import click
 import numpy as np
 from PIL import Image
 
-from refclip.arguments import OVERLAY, shown
+from refclip.arguments import MAP, OVERLAY, shown
 from refclip.decode import ImageError, read_image
 from refclip.files import whole_file
 from refclip.methods.contexts import judged_together, score_batches
 from refclip.methods.features import join
 
-MAP = ".map.npy"
+FATAL = errno.ENOSPC, errno.EROFS, errno.EIO, getattr(errno, "EDQUOT", None)  # no other output could be written
 BATCH = 8  # images read and scored at a time,
 BATCH_PIXELS = 50_000_000  # or fewer, once they hold this many pixels
 
@@ -75,12 +76,22 @@ def score_files(
         def draw(path: Path, image: Image.Image | None, heat: np.ndarray, stem: Path) -> None:
             try:
                 image = image or read_image(path)
-            except ImageError as error:  # it has gone since it was scored
-                fail(one_line(error))
+                drawn = save_png(overlay(image, heat, vmin=low, vmax=high), f"{stem}{OVERLAY}")
+            except (ValueError, OSError) as error:  # the image has gone, or has become another, since it was scored
+                Path(f"{stem}{MAP}").unlink(missing_ok=True)  # no half of an answer
+                if isinstance(error, OSError):
+                    unwritten(path, error)
+                else:
+                    fail(one_line(error))
                 return
-            drawn = save_png(overlay(image, heat, vmin=low, vmax=high), f"{stem}{OVERLAY}")
             show(Result(str(path), scores[path], f"{stem}{MAP}", str(drawn)))
             progress.advance(task)
+
+        def unwritten(path: Path, error: OSError) -> None:
+            """What concerns one image's output costs no other's; a full disk does."""
+            if error.errno in FATAL:
+                raise error
+            fail(f"{shown(str(path))}: scored {scores[path]:.6f}, but its output cannot be written or read: {error}")
 
         for path, image, value, heat in _scored(module, state, list(stems), references, fail):
             stem, scores[path] = stems[path], value
@@ -88,8 +99,12 @@ def score_files(
                 show(Result(str(path), value))
                 progress.advance(task)
             else:
-                with whole_file(f"{stem}{MAP}") as file:
-                    np.save(file, heat.astype(np.float32, copy=False))
+                try:
+                    with whole_file(f"{stem}{MAP}") as file:
+                        np.save(file, heat.astype(np.float32, copy=False))
+                except OSError as error:
+                    unwritten(path, error)
+                    continue
                 if limits is not None:
                     draw(path, image, heat, stem)
                 else:
@@ -100,7 +115,12 @@ def score_files(
             progress.remove_task(task)
             task = progress.add_task("drawing", total=len(waiting))
         for path, stem in waiting:
-            draw(path, None, np.load(f"{stem}{MAP}", allow_pickle=False), stem)
+            try:
+                heat = np.load(f"{stem}{MAP}", allow_pickle=False)
+            except (OSError, ValueError) as error:  # it has gone since it was written
+                fail(f"{stem}{MAP}: cannot be read again to draw it: {one_line(error)}")
+                continue
+            draw(path, None, heat, stem)
     if low <= high and any(stems.values()):
         click.echo(f"refclip: the colours of the heat maps go from {low:.3g} to {high:.3g}", err=True)
     return failed

@@ -64,6 +64,18 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return tensors
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts that a safetensors file carries beside its tensors; its header checked as by `read_header`.
+
+    Raises
+    ------
+    WeightsError
+    """
+    mapped = _map(path)
+    _, start = read_header(path, mapped)
+    return parse_json(path, mapped[8:start].tobytes(), "the header").get("__metadata__", {})
+
+
 def to_float(x: np.ndarray, dtype: Any) -> np.ndarray:
     """What `read_tensors` gave, as numbers of `dtype`: a view where it already is, a copy where not."""
     if not x.flags.aligned:  # BLAS would copy it at every product; copy it once

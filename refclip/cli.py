@@ -19,7 +19,7 @@ import click
 import numpy as np
 
 from refclip import __version__, weights
-from refclip.arguments import shown
+from refclip.arguments import not_empty, shown
 from refclip.batch import one_line
 from refclip.checkpoint import read_tensors
 from refclip.cli_eval import evaluate
@@ -68,7 +68,7 @@ cli.add_command(convert)
 
 
 @cli.command()
-@click.argument("path")
+@click.argument("path", callback=not_empty)
 @click.option("--pretrained", metavar="TAG", help="As of refclip score.")
 def inspect(path: str, pretrained: str | None) -> None:
     """Say what weights are: a safetensors file, a folder with one, or refclip-mini.
@@ -102,7 +102,7 @@ def inspect(path: str, pretrained: str | None) -> None:
 
 
 @cli.command()
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", callback=not_empty)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed draws other specimens.")
 @click.option("--size", type=int, default=240, show_default=True, help="Side of the pictures in pixels.")
 @click.option("--category", "names", metavar="NAME", multiple=True, help="Only this one; repeat for more.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refclip import METHODS, weights
-from refclip.arguments import names_of, shown
+from refclip.arguments import names_of, not_empty, shown
 from refclip.cli_score import print_table, read_options, require_writable
 from refclip.datasets import DATASETS
 from refclip.files import claimed
@@ -29,7 +29,7 @@ LAYOUT_NAMES = sorted({*LAYOUTS, *DATASETS, "toy"})
 
 
 @click.command("eval")
-@click.argument("root")
+@click.argument("root", callback=not_empty)
 @click.option(
     "--layout",
     type=click.Choice(LAYOUT_NAMES),
@@ -42,16 +42,17 @@ LAYOUT_NAMES = sorted({*LAYOUTS, *DATASETS, "toy"})
     "--weights",
     "source_name",
     metavar="W",
+    callback=not_empty,
     default="refclip-mini",
     show_default=True,
     help="As of refclip score, as are the next six.",
 )
 @click.option("--pretrained", metavar="TAG")
 @click.option("--object", "name", metavar="NAME", help="What all images show.  [default: their category]")
-@click.option("--states", "states_file", metavar="FILE")
+@click.option("--states", "states_file", metavar="FILE", callback=not_empty)
 @click.option("--templates", type=click.Choice(list(TEMPLATES)))
 @click.option("--option", "pairs", metavar="KEY=VALUE", multiple=True)
-@click.option("--learned", metavar="FILE")
+@click.option("--learned", metavar="FILE", callback=not_empty)
 @click.option(
     "--shots",
     metavar="K[,K...]",
@@ -82,6 +83,7 @@ LAYOUT_NAMES = sorted({*LAYOUTS, *DATASETS, "toy"})
 @click.option(
     "--out",
     metavar="FILE.json",
+    callback=not_empty,
     help="Write all there is to FILE.json, the table to FILE.md, the extreme cases to FILE.png; what is done is kept "
     "in FILE.parts, so that the same command goes on after a kill.",
 )
@@ -144,12 +146,14 @@ def evaluate(
         if sources.TOY in (root, layout):
             click.echo("refclip: drawing the toy benchmark, if it is not there yet", err=True)
         source = sources.open_source(root, layout, wanted, folder=folder, seed=toy_seed)
+        if target is not None:
+            _require_apart(target, source)
         with _progress(source, request) as tell:
             done = evaluation.evaluate(clip, source, request, folder, keep_features=keep_features, tell=tell)
         if target is not None:
             _write(target, source, request, done, weights=source_name, digest=fingerprint(clip))
     _print(source, request, done)
-    for note in results.notes(done.records):
+    for note in results.notes(done.records, source.dataset):
         click.echo(f"refclip: {shown(note)}", err=True)
     bad = results.problems(source, done)
     for problem in bad:
@@ -158,6 +162,18 @@ def evaluate(
     if bad:
         click.echo(f"refclip: {len(bad)} problems; the figures are of what could be used", err=True)
     return 1 if bad else 0
+
+
+def _require_apart(target: Path, source: Source) -> None:
+    """Refuse to draw a figure among the images that are judged: the next run would take it for one of them."""
+    images = {sample.path.parent.resolve() for category in source.categories for sample in category.samples}
+    if source.layout == "folder":
+        images |= {category.root.resolve() for category in source.categories}
+    if target.parent.resolve() in images:
+        raise ValueError(
+            f"--out {shown(str(target))}: its figure, {shown(target.with_suffix('.png').name)}, would lie among the "
+            "images of the data set, and be one of them in the next run; name a file in another folder"
+        )
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -204,16 +220,14 @@ def _write(target: Path, source: Source, request: Request, done: Done, *, weight
     from refclip.files import whole_file
     from refclip.viz import save_png
 
+    page = results.as_markdown(source, request, done, weights)
     text = json.dumps(results.as_json(source, request, done, weights, digest), indent=1, allow_nan=False)
     drawn = figure(done.cases)
     if drawn is not None:
         save_png(drawn, target.with_suffix(".png"))
-    for path, content in (
-        (target.with_suffix(".md"), results.as_markdown(source, request, done, weights)),
-        (target, text + "\n"),  # last: where it is, all is
-    ):
+    for path, content in ((target.with_suffix(".md"), page), (target, text + "\n")):  # last: where it is, all is
         with whole_file(path) as file:
-            file.write(content.encode())
+            file.write(content.encode("utf-8", "backslashreplace"))  # a name that is no UTF-8 has a place too
 
 
 def _print(source: Source, request: Request, done: Done) -> None:
@@ -241,6 +255,8 @@ def _print(source: Source, request: Request, done: Done) -> None:
                 drawn.add_section()
             cells = (results.percent(line.figures.get(figure)) for figure in FIGURES)
             drawn.add_row(Text(shown(line.category)), *cells)
-        for name, values in results.paper_rows(results.papers(request.method, source.dataset, shots)):
+        printed = results.papers(request.method, source.dataset, shots, done.records[0].options, done.records)
+        for name, values in results.paper_rows(printed):
             drawn.add_row(Text(name), *(values.get(figure, "") for figure in FIGURES))
         print_table(drawn)
+        print(*results.paper_notes(printed), sep="\n", end="\n" if printed else "")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refclip import METHODS, weights
-from refclip.arguments import find_images, output_names, parse_options, parse_scale, put, shown
+from refclip.arguments import find_images, not_empty, output_names, parse_options, parse_scale, put, shown
 from refclip.batch import Result, reference_features, score_files
 from refclip.methods import contexts, learns
 from refclip.methods.features import count
@@ -41,6 +41,7 @@ UNBOUNDED = ("anomalyclip", "coop", "dual-image", "dual-image+", "musc", "patchc
     "--weights",
     "source",
     metavar="W",
+    callback=not_empty,
     default="refclip-mini",
     show_default=True,
     help="A safetensors file, a folder with one, or the name of the model that ships.",
@@ -52,6 +53,7 @@ UNBOUNDED = ("anomalyclip", "coop", "dual-image", "dual-image+", "musc", "patchc
     "--states",
     "states_file",
     metavar="FILE",
+    callback=not_empty,
     help="Words for normal and abnormal, and templates if wanted: a JSON or TOML file.",
 )
 @click.option("--templates", type=click.Choice(list(TEMPLATES)), help="A published list.  [default: the method's own]")
@@ -65,16 +67,18 @@ UNBOUNDED = ("anomalyclip", "coop", "dual-image", "dual-image+", "musc", "patchc
 @click.option(
     "--learned",
     metavar="FILE",
+    callback=not_empty,
     help="What refclip train has written, for anomalyclip, coop, vand and clip-ada.  [default: what is shipped, for "
     "refclip-mini]",
 )
 @click.option(
     "--references",
     metavar="FOLDER",
+    callback=not_empty,
     help="Normal images, for methods that compare: winclip+, patchcore, dual-image, vand.",
 )
 @click.option("--shots", type=click.IntRange(1), metavar="K", help="Only the first K of them by name.  [default: all]")
-@click.option("--out", metavar="DIR", help="Write heat maps there. Without it no file is written.")
+@click.option("--out", metavar="DIR", callback=not_empty, help="Write heat maps there. Without it no file is written.")
 @click.option(
     "--scale",
     metavar="run|fixed|LOW,HIGH",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_type_hints
 import click
 
 from refclip import weights
-from refclip.arguments import names_of, parse, put, shown
+from refclip.arguments import names_of, not_empty, parse, put, shown
 from refclip.cli_score import require_writable
 from refclip.decode import ImageError
 from refclip.samples import Sample, load_usable
@@ -45,8 +45,10 @@ def learners() -> dict[str, Learner]:
 
 @click.command("train")
 @click.argument("method", type=click.Choice(["anomalyclip", "clip-ada", "coop", "vand"]))
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
-@click.option("--out", required=True, metavar="FILE", help="Where to write what is learned: FILE.safetensors.")
+@click.argument("data", nargs=-1, required=True, metavar="DATA...", callback=not_empty)
+@click.option(
+    "--out", required=True, callback=not_empty, metavar="FILE", help="Where to write what is learned: FILE.safetensors."
+)
 @click.option("--layout", metavar="LAYOUT", help="As of refclip eval.  [default: found out]")
 @click.option(
     "--split",
@@ -58,6 +60,7 @@ def learners() -> dict[str, Learner]:
     "--weights",
     "source",
     metavar="W",
+    callback=not_empty,
     default="refclip-mini",
     show_default=True,
     help="As of refclip score, as is the next.",
@@ -73,6 +76,7 @@ def learners() -> dict[str, Learner]:
 @click.option(
     "--features",
     metavar="DIR",
+    callback=not_empty,
     help="Keep the images' features there, for other runs on the same images.  [default: in memory]",
 )
 @click.option(
@@ -152,9 +156,11 @@ def train(
 
 
 @click.command("convert")
-@click.argument("path", metavar="FILE.pth")
-@click.option("--out", required=True, metavar="FILE", help="Where to write them: FILE.safetensors.")
-@click.option("--weights", "source", metavar="W", required=True, help="The model they were learned with.")
+@click.argument("path", metavar="FILE.pth", callback=not_empty)
+@click.option("--out", required=True, callback=not_empty, metavar="FILE", help="Where to write them: FILE.safetensors.")
+@click.option(
+    "--weights", "source", metavar="W", callback=not_empty, required=True, help="The model they were learned with."
+)
 @click.option("--pretrained", metavar="TAG", help="As of refclip score.")
 def convert(*, path: str, out: str, source: str, pretrained: str | None) -> int:
     """Read AnomalyCLIP's published prompts, a .pth file, and write them as refclip's.

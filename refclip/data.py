@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refclip.datasets import DATASETS
-from refclip.folders import LAYOUTS, Layout, entries, subfolders
+from refclip.folders import LAYOUTS, Layout, closed, entries, subfolders
 from refclip.samples import DataError, Loaded, Problem, Sample, load, load_all, metrics
 
 __all__ = [
@@ -72,14 +72,15 @@ def find(
     -------
     Found
         Its problems: masks missing, left over or ambiguous, images that a table names and that are not there, folders
-        and categories without images. An anomalous image without its mask stays a sample, with None for a mask.
+        and categories without images, folders that may not be opened. An anomalous image without its mask stays a
+        sample, with None for a mask.
 
     Raises
     ------
     DataError
         The folder is not there or is laid out otherwise, a category is unknown, or there is no image at all.
     OSError
-        A folder cannot be listed.
+        The folder cannot be listed.
     """
     if split not in SPLITS:
         raise DataError(f"split is {split!r}; expected one of {', '.join(SPLITS)}")
@@ -92,6 +93,8 @@ def find(
         raise DataError(f"{root}: no category {', '.join(unknown)}; expected some of {', '.join(known)}")
     samples: list[Sample] = []
     problems: list[Problem] = []
+    for folder in [root] if categories is None else [root / name for name in dict.fromkeys(categories)]:
+        problems += closed(folder if folder.exists() else root)
     for category in dict.fromkeys(known if categories is None else categories):
         before = len(samples)
         for one in shape.read(root, category, SPLITS[split]):
@@ -197,6 +200,7 @@ def _existing(root: str | PathLike[str]) -> Path:
     if not path.is_dir():
         found = "a file" if path.exists() else "no such folder"
         raise DataError(f"{root}: {found}; expected the folder of a data set (nothing is downloaded: see DATASETS)")
+    next(path.iterdir(), None)  # one that may not be opened: an OSError, and not a folder with nothing in it
     return path
 
 

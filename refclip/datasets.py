@@ -87,7 +87,7 @@ DATASETS: dict[str, DataSet] = {
     "colondb": DataSet("CVC-ColonDB", "pairs", ("colon",), 0, 380, True, _POLYPS, _UNSTATED, _PAIRED),
     "kvasir": DataSet(
         "Kvasir-SEG", "pairs", ("colon",), 0, 1000, True, _POLYPS, "research and education only",
-        f"{_PAIRED}; the masks of its own site are JPEG, and grey at their edges: load(..., threshold=127)",
+        f"{_PAIRED}; the masks of its own site are JPEG, and grey at their edges: what is above 127 counts",
     ),
     "endo": DataSet(
         "EndoTect 2020", "pairs", ("colon",), 0, 200, True,

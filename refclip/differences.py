@@ -18,6 +18,9 @@ INTRODUCTION = """# Where papers and published code part ways
 Each row is a named option, or says why there is none; the default is what the paper says, or, where it is silent, what
 the code nearest to the paper's numbers does. Made from the `DIFFERENCES` of the library's modules by
 `python -m refclip.differences > docs/differences.md`. Where in the library each equation is: [the index](index.md).
+
+[I] marks what is inferred, from a paper's tables or from the code that it builds on. "DI" is the paper of Dual-Image
+Enhanced CLIP, and the number of an issue is of the repository that its row names, or else of the method's own.
 """
 
 HEAD = """

@@ -19,6 +19,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -218,8 +219,8 @@ def _fill(
         some = [images[j] for j in range(i, min(i + batch, len(images)))]
         try:
             found = encode(clip, [open_image(x) for x in some], recipe)
-        except ImageError as error:
-            raise ImageError(_named(str(error), some)) from error
+        except (ImageError, TypeError) as error:
+            raise type(error)(_named(str(error), some, i)) from error
         stop = i + len(some)
         arrays["geometry"][i:stop] = [np.ravel(np.asarray(one)) for one in found.geometry]
         parts = {_file(path, n): x for path, layers in found.patches.items() for n, x in layers.items()}
@@ -233,11 +234,15 @@ def _fill(
         flush(stop)
 
 
-def _named(message: str, some: Sequence[Any]) -> str:
-    for i, image in enumerate(some):
+def _named(message: str, some: Sequence[Any], start: int) -> str:
+    """A message about images[i] of a batch, with its path, or its number among all."""
+
+    def of(found: re.Match[str]) -> str:
+        image = some[int(found[1])]
         one = image.sample if isinstance(image, Loaded) else image
-        message = message.replace(f"images[{i}]", str(getattr(one, "path", f"images[{i}]")))
-    return message
+        return str(getattr(one, "path", f"images[{start + int(found[1])}]"))
+
+    return re.sub(r"images\[(\d+)\]", of, message)
 
 
 def _kept(folder: Path | None, recipe: Recipe, arrays: dict[str, np.ndarray], clip: CLIP, key: str) -> Kept:

@@ -7,7 +7,8 @@ Shapes: `b` batch, `k` classes, `n` patches; `...` any further axes.
 
 References
 ----------
-AnomalyCLIP, section 3.3, equations 4 to 6; its code's constants. Dual-Image Enhanced CLIP, equations 10 and 11.
+AnomalyCLIP, section 3.3, L_local, after equation 2; its code's constants. Dual-Image Enhanced CLIP, equations 10 and
+11.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def focal(p: Array, mask: Array, gamma: float = 2.0, alpha: float = 1.0) -> Arra
     """Mean over pixels of -alpha (1 - q)^gamma log q, q the probability of the pixel's own class.
 
     As in AnomalyCLIP's code: with the one-hot target clamped to [1e-5, 1 - 1e-5], and 1e-5 added to the probability, q
-    = (1 - 1e-5) p_own + 1e-5 p_other + 1e-5. The paper, equation 5, names the loss only; gamma 2 and alpha 1 are the
+    = (1 - 1e-5) p_own + 1e-5 p_other + 1e-5. The paper, section 3.3, names the loss only; gamma 2 and alpha 1 are the
     code's.
 
     Parameters

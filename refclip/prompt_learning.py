@@ -1,6 +1,6 @@
 """Layouts of learnable prompts: which tokens are vectors to be learned, and which are words.
 
-    position "end"       [start] [V_1] ... [V_E] [state] [object] [.] [end]            AnomalyCLIP section 3.2, CoOp 3.1
+    position "end"       [start] [V_1] ... [V_E] [state] [object] [.] [end]            AnomalyCLIP section 3.2, CoOp 3.2
     position "middle"    [start] [V_1] ... [V_h] [state] [object] [V_h+1] ... [V_E] [.] [end]      h = E // 2
     position "front"     [start] [state] [object] [V_1] ... [V_E] [.] [end]
 
@@ -14,7 +14,7 @@ Shapes: `k` prompts, `n` tokens, `E` vectors, `d` width.
 
 References
 ----------
-Zhou et al.: Learning to Prompt for Vision-Language Models (CoOp), 2022, section 3.1.
+Zhou et al.: Learning to Prompt for Vision-Language Models (CoOp), 2022, section 3.2.
 """
 
 from __future__ import annotations

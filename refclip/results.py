@@ -6,13 +6,16 @@ The mean over seeds is of these means; the spread is the standard deviation over
 
 from __future__ import annotations
 
+import ast
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refclip import __version__
+from refclip.datasets import DATASETS
 from refclip.evaluate import Done, Request
 from refclip.judge import FIGURES
 from refclip.metrics import LIMIT
@@ -76,20 +79,56 @@ def problems(source: Source, done: Done) -> list[str]:
     return list(dict.fromkeys([*told, *(text for record in done.records for text in record.problems)]))
 
 
-def notes(records: Sequence[Record]) -> list[str]:
-    """What figures are left out, and why; and which images have no pixels to judge."""
+def missing(records: Sequence[Record], dataset: str) -> list[str]:
+    """Categories of a published data set of which there is no record."""
+    known = DATASETS[dataset].categories if dataset in DATASETS else ()
+    return [name for name in known if name not in {record.category for record in records}]
+
+
+def notes(records: Sequence[Record], dataset: str = "") -> list[str]:
+    """What figures are left out, and why; which images have no pixels to judge; and why no paper's row is there."""
     found = [f"{r.category}: no {kind} figures: {why}" for r in records for kind, why in r.left_out.items()]
     found += [
         f"{r.category}: {n} anomalous images without a mask count for the image figures only"
         for r in records
         if (n := r.images["without_mask"]) and "pixel" not in r.left_out
     ]
+    if some := missing(records, dataset):
+        found.append(f"papers' numbers are means over all categories; left out, as {', '.join(some)} had no part here")
     return list(dict.fromkeys(found))
 
 
-def papers(method: str, dataset: str, shots: int) -> tuple[Reported, ...]:
-    """What papers print for the mean of this data set, each number of a table once."""
-    return tuple(dict.fromkeys(row for row in reported(method, dataset, shots) if row.metric in FIGURES))
+def papers(
+    method: str,
+    dataset: str,
+    shots: int,
+    options: Mapping[str, Any] | None = None,
+    records: Sequence[Record] | None = None,
+) -> tuple[Reported, ...]:
+    """What papers print for the mean of this data set, each number of a table once.
+
+    Nothing, if the records are not of all its categories: the papers' mean is over all.
+
+    With the options that were used, the rows of ablations whose setting they are come too. A method without references
+    that learned from all normal images (CLIP-ADA) has what papers print for these.
+    """
+    if records is not None and missing(records, dataset):
+        return ()
+    rows = reported(method, dataset, shots) or (reported(method, dataset, None) if shots == 0 else ())
+    ablations = reported(method, dataset, shots, ablations=True)
+    used = [row for row in ablations if options is not None and _set(row.setting, options)]
+    return tuple(dict.fromkeys(row for row in (*rows, *used) if row.metric in FIGURES))
+
+
+def _set(setting: str, options: Mapping[str, Any]) -> bool:
+    """Whether a setting is one of options, "crops=1", and these have its values; of one in other words, no."""
+    try:
+        call = ast.parse(f"options({setting})", mode="eval").body
+        wanted = {one.arg: ast.literal_eval(one.value) for one in call.keywords}  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError):
+        return False
+    values = {key: list(value) if isinstance(value, tuple) else value for key, value in wanted.items() if key}
+    return bool(values) and all(key in options and options[key] == value for key, value in values.items())
 
 
 def as_json(source: Source, request: Request, done: Done, weights: str, digest: str) -> dict[str, Any]:
@@ -123,9 +162,9 @@ def as_json(source: Source, request: Request, done: Done, weights: str, digest: 
         "papers": [
             row._asdict()
             for shots in dict.fromkeys(record.shots for record in records)
-            for row in papers(request.method, source.dataset, shots)
+            for row in papers(request.method, source.dataset, shots, records[0].options, records)
         ],
-        "notes": notes(records),
+        "notes": notes(records, source.dataset),
         "problems": problems(source, done),
         "runs": [record._asdict() for record in records],
     }
@@ -147,12 +186,13 @@ def as_markdown(source: Source, request: Request, done: Done, weights: str) -> s
         told += [_row(names), _row(["---", *["---:"] * len(FIGURES)])]
         for line in table([record for record in records if record.shots == shots]):
             told.append(_row([line.category, *(percent(line.figures.get(figure)) for figure in FIGURES)]))
-        for name, values in paper_rows(papers(request.method, source.dataset, shots)):
+        printed = papers(request.method, source.dataset, shots, records[0].options, records)
+        for name, values in paper_rows(printed):
             told.append(_row([name, *(values.get(figure, "") for figure in FIGURES)]))
-        told.append("")
+        told += ["", *(f"- {_escaped(text)}" for text in paper_notes(printed)), ""]
     cost = costs(records)
     told += [cost, ""] if cost else []
-    for title, texts in (("Left out", notes(records)), ("Could not be used", problems(source, done))):
+    for title, texts in (("Left out", notes(records, source.dataset)), ("Could not be used", problems(source, done))):
         told += [f"## {title}", "", *(f"- {_escaped(text)}" for text in texts), ""] if texts else []
     return "\n".join(told)
 
@@ -165,6 +205,19 @@ def paper_rows(rows: Sequence[Reported]) -> list[tuple[str, dict[str, str]]]:
         line = found.setdefault(f"{row.paper}, table {row.table}: {row.method}", {})
         line.setdefault(row.metric, f"{row.value:.1f}{spread}")
     return list(found.items())
+
+
+def paper_notes(rows: Sequence[Reported]) -> list[str]:
+    """What has to be known to compare with these rows: of which tables, how they were had, what contradicts them."""
+    found: dict[str, dict[str, dict[str, None]]] = {}  # note -> paper -> its tables
+    for row in rows:
+        for note in re.split("; (?=contradicted: )", row.note) if row.note else ():
+            found.setdefault(note, {}).setdefault(row.paper, {})[row.table] = None
+    return [
+        "; ".join(f"{paper}, table{'s' * (len(tables) > 1)} {', '.join(tables)}" for paper, tables in places.items())
+        + f": {note}"
+        for note, places in found.items()
+    ]
 
 
 def costs(records: Sequence[Record]) -> str:

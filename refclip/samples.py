@@ -43,7 +43,7 @@ class Loaded(NamedTuple):
     mask: np.ndarray | None  # bool [H, W]
 
 
-def load(sample: Sample, *, exif: bool = True, threshold: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
+def load(sample: Sample, *, exif: bool = True, threshold: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Read a sample's image and mask; nothing is resized.
 
     Parameters
@@ -51,7 +51,7 @@ def load(sample: Sample, *, exif: bool = True, threshold: int = 0) -> tuple[np.n
     sample : Sample
     exif : bool
         Whether image and mask are turned as their EXIF orientation says, each by its own. Published code does not turn.
-    threshold : int
+    threshold : int, optional
         What a mask marks lies above it; see `read_mask`.
 
     Returns
@@ -105,7 +105,7 @@ def load_usable(sample: Sample) -> tuple[np.ndarray, np.ndarray | None, str]:
 
 
 def load_all(
-    samples: Iterable[Sample], fail: Callable[[Problem], object], *, exif: bool = True, threshold: int = 0
+    samples: Iterable[Sample], fail: Callable[[Problem], object], *, exif: bool = True, threshold: int | None = None
 ) -> Iterator[Loaded]:
     """Load samples one after the other; those that `load` refuses go to `fail`, the rest comes on.
 
@@ -141,17 +141,18 @@ def metrics(samples: Iterable[Sample]) -> tuple[str, ...]:
     return ("image",) * both + ("pixel",) * masks
 
 
-def read_mask(path: Path, *, threshold: int = 0, exif: bool = True) -> np.ndarray:
+def read_mask(path: Path, *, threshold: int | None = None, exif: bool = True) -> np.ndarray:
     """Read a mask: what is above the threshold is marked.
 
     At 0, which is what published code does, any value but 0 counts: MVTec AD's masks hold 0 and 255, VisA's the number
-    of the kind of defect. In a mask in colours one channel suffices, and transparency does not count.
+    of the kind of defect. In a mask in colours one channel suffices, and transparency does not count. A JPEG has greys
+    around every edge, so that at 0 its regions come out too large.
 
     Parameters
     ----------
     path : Path
-    threshold : int
-        In the file's own values. Masks stored as JPEG are grey around the edges: 127 for those.
+    threshold : int, optional
+        In the file's own values. By default 127 for a JPEG, and 0 for others.
     exif : bool
         Whether to turn it as its EXIF orientation says.
 
@@ -170,6 +171,8 @@ def read_mask(path: Path, *, threshold: int = 0, exif: bool = True) -> np.ndarra
         image = image.convert("L")
     grey = image.mode in ("L", "I", "F") or image.mode.startswith("I;16")
     values = np.asarray(image) if grey else to_rgb(image, path).max(axis=2)  # [H, W]
+    if threshold is None:
+        threshold = 127 if path.suffix.casefold() in (".jpg", ".jpeg") else 0
     return np.greater(values, threshold)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from refclip.backend import Array, to_numpy, xp_of
-from refclip.checkpoint import WeightsError, read_tensors, require_finite
+from refclip.checkpoint import WeightsError, read_metadata, read_tensors, require_finite
 from refclip.clip import CLIP
 from refclip.files import whole_file
 
@@ -81,13 +81,10 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
     WeightsError
         No safetensors file, or not one of ours; or a number in it is not finite.
     """
-    from safetensors import safe_open
-
     path = Path(path)
     tensors = read_tensors(path)
     require_finite(path, tensors)
-    with safe_open(path, "numpy") as file:
-        told = (file.metadata() or {}).get(KEY)
+    told = read_metadata(path).get(KEY)
     if told is None:
         raise WeightsError(f"{path}: its metadata has no {KEY!r}; expected a file that refclip train wrote")
     try:

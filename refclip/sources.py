@@ -44,8 +44,8 @@ class Category(NamedTuple):
         return self.relative(sample.path) + part
 
     def digest(self) -> str:
-        """Of the samples, tested and training: their paths and labels, and the sizes and times of their files."""
-        told = hashlib.blake2b(digest_size=8)
+        """Of its name and its samples, tested and training: paths, labels, and the sizes and times of the files."""
+        told = hashlib.blake2b(repr(self.name).encode(), digest_size=8)  # prompts say the name
         try:
             train = data.find(self.root, self.layout, categories=[self.name], split="train").samples
         except DataError:  # it has none

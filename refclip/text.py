@@ -4,7 +4,7 @@
 
 Under the causal mask no token sees what follows it, so nothing after the end-of-text token matters: the tower stops
 there, which is most of its speed (prompts have 7 to 16 tokens of 77). `embed_tokens` and `text_tower` are apart because
-that is where learned prompts enter: as embeddings in place of a token's (CoOp section 3.1; AnomalyCLIP section 3.1).
+that is where learned prompts enter: as embeddings in place of a token's (CoOp section 3.2; AnomalyCLIP section 3.2).
 
 Shapes: `b` batch, `n` tokens, `d` width, `e` embedding.
 

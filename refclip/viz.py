@@ -262,6 +262,8 @@ def _rgb(image: Any, name: str) -> Image.Image:
     if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.size and image.ndim > 1:
         image = Image.fromarray(image) if image.shape[2:] in ((), (3,)) else image
     if isinstance(image, Image.Image):
+        image = image.copy()
+        image.info.pop("transparency", None)  # no colour depends on it; Pillow warns that RGB cannot keep it
         return image.convert("RGB")
     found = f"{image.dtype} {list(image.shape)}" if array else type(image).__name__
     raise TypeError(f"{name} is {found}; expected a PIL image or a uint8 array [H, W, 3] or [H, W]")

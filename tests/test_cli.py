@@ -756,6 +756,93 @@ def test_eval_says_what_could_not_be_used(run, tmp_path, small_folder):
     assert told[-1] == "refclip: 2 problems; the figures are of what could be used"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8")
+def test_eval_tells_of_a_name_that_is_no_text(run, tmp_path, small_folder):
+    root = tmp_path / "set"
+    for kind in ("good", "bad"):
+        for i in range(2):
+            picture(root / kind / f"{i}.png", seed=i)
+    (root / "bad" / os.fsdecode(b"caf\xe9.png")).write_text("no picture")
+    answer = run("eval", root, "--weights", small_folder, "--method", "clip", "--out", tmp_path / "r.json")
+    assert answer.status == 1
+    assert json.loads((tmp_path / "r.json").read_text())["problems"]
+    assert "caf\\udce9.png" in (tmp_path / "r.md").read_text(encoding="utf-8")
+
+
+def test_eval_does_not_draw_among_the_images(run, tmp_path, small_folder):
+    root = mvtec(tmp_path / "set")
+    words = ("--weights", small_folder, "--method", "clip", "--out")
+    answer = run("eval", root, *words, root / "nut" / "test" / "good" / "r.json")
+    assert (answer.status, answer.out) == (2, "")
+    assert "its figure, r.png, would lie among the images of the data set" in answer.err
+    for i in range(2):
+        picture(tmp_path / "plain" / "good" / f"{i}.png", seed=i)
+        picture(tmp_path / "plain" / "bad" / f"{i}.png", seed=2 + i)
+    assert run("eval", tmp_path / "plain", *words, tmp_path / "plain" / "r.json").status == 2
+    assert not (tmp_path / "plain" / "r.png").exists()
+    assert run("eval", root, *words, root / "r.json").status == 0  # no picture is looked for there
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("score", "a.png", "--out", ""), "--out"),
+        (("score", "a.png", "--weights", ""), "--weights"),
+        (("eval", ""), "ROOT"),
+        (("eval", "set", "--out="), "--out"),
+        (("train", "vand", "", "--out", "v.safetensors"), "DATA..."),
+        (("train", "vand", "set", "--out", "v.safetensors", "--features", ""), "--features"),
+        (("inspect", ""), "PATH"),
+        (("toy", ""), "DIR"),
+    ],
+)
+def test_an_empty_path_is_not_the_current_folder(run, tmp_path, monkeypatch, words, option):
+    picture(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+    answer = run(*words)
+    assert (answer.status, answer.out) == (2, "")
+    assert answer.err == f"refclip: {option}: an empty word; expected a path (is a variable not set?)\n"
+    assert written(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("scale", ["run", "fixed"])
+def test_an_output_that_cannot_be_written_costs_no_other(run, tmp_path, scale):
+    a, b, c = (picture(tmp_path / "in" / f"{name}.png", seed=i) for i, name in enumerate("abc"))
+    (tmp_path / "out" / "b.overlay.png").mkdir(parents=True)
+    (tmp_path / "out" / "a.map.npy").mkdir()
+    answer = run("score", a, b, c, *FAST, "--out", tmp_path / "out", "--scale", scale)
+    assert answer.status == 1
+    assert [row[0] for row in rows(answer.out)[1:]] == [str(c)]
+    told = answer.err.splitlines()
+    assert [line.split(": scored ")[0] for line in told[:2]] == [f"refclip: {a}", f"refclip: {b}"]
+    assert written(tmp_path / "out") == ["c.map.npy", "c.overlay.png"]
+
+
+def test_a_full_disk_ends_the_run(run, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    a, b = (picture(tmp_path / "in" / f"{name}.png", seed=i) for i, name in enumerate("ab"))
+    monkeypatch.setattr(viz, "save_png", full)
+    answer = run("score", a, b, *FAST, "--out", tmp_path / "out")
+    assert answer.status == 2
+    assert answer.err.count("No space left") == 1
+
+
+def test_a_link_back_makes_no_image_two(run, tmp_path):
+    picture(tmp_path / "in" / "0.png")
+    (tmp_path / "in" / "loop").symlink_to(".")
+    (tmp_path / "in" / "1.png").symlink_to("0.png")  # another name is another image
+    answer = run("score", tmp_path / "in" / "**" / "*.png", *FAST)
+    assert [row[0] for row in rows(answer.out)[1:]] == [str(tmp_path / "in" / name) for name in ("0.png", "1.png")]
+
+
+def test_a_pattern_passes_over_what_was_written(run, tmp_path):
+    picture(tmp_path / "0.png")
+    for _ in range(2):
+        assert run("score", tmp_path / "*", *FAST, "--out", tmp_path).status == 0
+
+
 @pytest.mark.parametrize(
     "case",
     [

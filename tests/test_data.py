@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -383,6 +384,41 @@ def test_threshold(tmp_path):
     path = put(tmp_path / "m.png", mask=True, value=7)
     assert read_mask(path).sum() == 1
     assert read_mask(path, threshold=7).sum() == 0
+
+
+def test_a_mask_that_is_a_jpeg_is_no_larger_than_it_was(tmp_path):
+    y, x = np.mgrid[:200, :200]
+    disc = (y - 100) ** 2 + (x - 90) ** 2 <= 30**2
+    Image.fromarray(np.uint8(disc * 255)).save(tmp_path / "m.jpg", quality=90)
+    assert (read_mask(tmp_path / "m.jpg") != disc).sum() <= 4  # pixels of an edge of 190 may fall on either side
+    assert read_mask(tmp_path / "m.jpg", threshold=0).sum() > 1.1 * disc.sum()
+
+
+def test_a_folder_that_may_not_be_opened_is_a_problem(tmp_path, monkeypatch):
+    root = mvtec(tmp_path / "set")
+    shut = {root / "lost+found", root / "nut" / "test" / "crack"}
+    (root / "lost+found").mkdir()
+
+    def refusing(function):
+        def call(path="."):
+            if not isinstance(path, int) and Path(path) in shut:
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path)
+
+        return call
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+    found = data.find(root)
+    told = [problem.what for problem in found.problems if "cannot be opened" in problem.what]
+    assert told == [f"{path}: cannot be opened (Permission denied); left out" for path in sorted(shut)]
+    assert {(sample.category, sample.defect) for sample in found.samples} == {
+        ("nut", "good"), ("tile", "good"), ("tile", "crack"),
+    }  # fmt: skip
+    assert not data.find(root, categories=["tile"]).problems
+    shut.add(root)
+    with pytest.raises(PermissionError):
+        data.find(root)
 
 
 def test_exif_turns_image_and_mask_alike(tmp_path):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
 
 import refclip
+from refclip.decode import ImageError
 from refclip.methods import (
     METHODS,
     contexts,
@@ -275,3 +278,16 @@ def test_sets_that_are_too_small(small, images):
         refclip.detector("dual-image+", small, references=3, **SHORT)(images[:3])
     with pytest.raises(ValueError, match="no images: expected at least one"):
         refclip.detector("clip", small)([])
+
+
+def test_errors_name_the_image_that_was_given(small, tmp_path):
+    fine = [np.full((40, 40, 3), 90, np.uint8)] * 11
+    detect = refclip.detector("clip", small, NAME, batch=8, **SHORT)
+    with pytest.raises(TypeError, match=r"^images\[11\] is a float32 array"):
+        detect([*fine, np.zeros((40, 40, 3), np.float32)])
+    with pytest.raises(TypeError, match=r"^references\[9\] is a float32 array"):
+        refclip.detector("patchcore", small, references=[*fine[:9], np.zeros((40, 40, 3), np.float32)])
+    thin = picture(tmp_path / "thin.png", (1, 60000))
+    detect = refclip.detector("clip", small, NAME, resize="shortest", batch=8, **SHORT)
+    with pytest.raises(ImageError, match=f"^{re.escape(str(thin))} has 60000 x 1 pixels"):
+        detect([*fine, thin])

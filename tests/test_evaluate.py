@@ -13,6 +13,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import refclip
 from refclip import data, kept, peak, results, sources
 from refclip.cases import HIGHEST, LOWEST, NORMAL, figure
+from refclip.datasets import DATASETS
 from refclip.evaluate import Done, Request, evaluate, runs
 from refclip.judge import FIGURES, frame
 from refclip.methods import METHODS, winclip_plus
@@ -385,6 +386,31 @@ def test_a_data_set_is_known_by_all_its_categories(tmp_path):
     assert of(mvtec(tmp_path / "own" / "screw", train=1)) == ""
 
 
+def test_a_papers_row_for_the_options_that_were_used():
+    def rows(method, shots=0, **options):
+        return [name for name, _ in results.paper_rows(results.papers(method, "mvtec", shots, options))]
+
+    without, ours = "WinCLIP, table 3: (c) + Prompt ens.", "WinCLIP, table 3: (d) + Multi-crop"
+    winclip = {"crops": 1, "templates": "winclip-a", "image_scale": True, "scales": [2, 3]}
+    assert {without, ours} <= set(rows("winclip", **winclip))
+    assert without not in rows("winclip", **winclip | {"crops": 10})
+    assert "WinCLIP, table 8: w/o mid-scale" in rows("winclip", **winclip | {"scales": [2]})
+    assert "WinCLIP, table 3: (b) + State ens." in rows("winclip", **winclip | {"templates": ["{}"]})
+    assert not [name for name in rows("winclip", **winclip) if "w/o" in name or "specific states" in name]
+    assert "WinCLIP, table 6: M^P" in rows("winclip+", 1, memories="patch")
+
+
+def test_what_a_papers_row_rests_on_is_said():
+    told = results.paper_notes(results.papers("winclip", "mvtec", 0))
+    assert len(set(told)) == len(told)
+    (crops,) = (text for text in told if "with multi-crop (table 3 d)" in text)
+    assert crops.startswith("WinCLIP, table 1: ")
+    (other,) = (text for text in told if "Dual-Image, table 2, prints 91.2 for WinCLIP's own 91.8" in text)
+    assert other.startswith("contradicted: ", other.index(": ") + 2)
+    assert other.startswith("WinCLIP, tables 1, 2, 3; AnomalyCLIP, tables 1, 17; Dual-Image, tables 1, 2: ")
+    assert any("probably it is" in text for text in results.paper_notes(results.papers("anoclip", "mvtec", 0)))
+
+
 def test_the_papers_numbers_stand_below_ours():
     rows = dict(results.paper_rows(results.papers("winclip", "mvtec", 0)))
     printed = {row.metric: row.value for row in reported("winclip", "mvtec") if row.paper == "WinCLIP"}
@@ -393,11 +419,19 @@ def test_the_papers_numbers_stand_below_ours():
     (classified,) = (values for name, values in rows.items() if name.startswith("WinCLIP, table 1:"))
     assert float(classified["image_auroc"].split(" ")[0]) == printed["image_auroc"]
     assert results.papers("winclip", "", 0) == ()
+    assert results.papers("clip-ada", "mvtec", 0) == reported("clip-ada", "mvtec", None)  # trained on all normal images
+    assert not results.papers("patchcore", "mvtec", 8)
     cost = {"encode_seconds": 1.0, "score_seconds": 0.5, "feature_mib": 2.0, "peak_mib": None}
     counts = {"normal": 1, "anomalous": 1, "unlabelled": 0, "without_mask": 0}
     record = Record("tile", 0, 0, {"image_auroc": 0.5}, {}, {"pixel": "no mask"}, counts, (), (), ("a|b",), {}, cost)
     source, request = sources.Source("mvtec", "MVTec AD", "mvtec", (), ()), Request("winclip", {})
-    page = results.as_markdown(source, request, Done((record,), (), ("tub: gone",)), "plus240").splitlines()
+    part = results.as_markdown(source, request, Done((record,), (), ()), "plus240")  # no mean of all, no mean beside it
+    assert "WinCLIP, table" not in part
+    assert "- papers' numbers are means over all categories; left out, as bottle, cable, capsule, carpet, " in part
+    assert results.as_json(source, request, Done((record,), (), ()), "plus240", "")["papers"] == []
+    whole = (record, *(record._replace(category=c, problems=()) for c in DATASETS["mvtec"].categories if c != "tile"))
+    assert len(whole) == 15
+    page = results.as_markdown(source, request, Done(whole, (), ("tub: gone",)), "plus240").splitlines()
     assert "| tile | 50.0 |  |  |  |  |  |  |" in page
     line = next(line for line in page if line.startswith("| WinCLIP, table 1: "))
     assert line.split(" | ")[1].split(" ")[0] == f"{printed['image_auroc']:.1f}"
@@ -405,6 +439,17 @@ def test_the_papers_numbers_stand_below_ours():
     assert "Of each image 1.000 s to encode, 0.500 s to score, 2.00 MiB of features." in page
     assert page[page.index("## Left out") + 2] == "- tile: no pixel figures: no mask"
     assert page[page.index("## Could not be used") + 2 :][:2] == ["- tub: gone", "- a\\|b"]
+
+
+def test_a_category_by_another_name_is_another(small, tmp_path):
+    """Prompts say the name, and two names may be one as a folder's."""
+    mvtec(tmp_path / "set" / "metal nut", ("",))
+    _, done = run(small, tmp_path / "set" / "metal nut", tmp_path / "parts")
+    (tmp_path / "set" / "metal nut").rename(tmp_path / "set" / "metal-nut")
+    _, again = run(small, tmp_path / "set" / "metal-nut", tmp_path / "parts")
+    assert [record.category for record in (*done.records, *again.records)] == ["metal nut", "metal-nut"]
+    _, fresh = run(small, tmp_path / "set" / "metal-nut", tmp_path / "others")
+    assert again.records[0].scores == fresh.records[0].scores != done.records[0].scores
 
 
 def test_extreme_cases(small, tmp_path):

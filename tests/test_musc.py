@@ -10,6 +10,7 @@ import pytest
 
 import refclip
 from refclip.methods import musc, patches
+from refclip.methods.options import sides_of
 from tests.devicearray import DeviceArray, devicexp, upload
 from tests.test_winclip import EXACT, dot, named, slow_pixels, unit
 
@@ -30,6 +31,7 @@ OPTIONS = [
     {"neighbours": ()},
     {"resize": "shortest"},
     {"resize": "longest", "neighbours": (), "interval": (0, 0.5)},
+    {"size": 56},
 ]
 
 
@@ -45,9 +47,13 @@ def pictures(count):
 # --- the slow version ------------------------------------------------------------------------------------------------
 
 
+def size_of(clip, o):
+    return (o.size, o.size) if o.size else clip.preprocess.size
+
+
 def slow_tokens(clip, image, o, layer):
     """Raw tokens of a block without the class token, grid first: [gh, gw, d]."""
-    x = slow_pixels(clip, image, o.resize, clip.preprocess.size)
+    x = slow_pixels(clip, image, o.resize, size_of(clip, o))
     p = clip.vision.patch_size
     tokens = refclip.encode_tokens(clip, x[None], layers=[layer], antialias=o.antialias).taps[layer][0, 1:]
     if o.joint_norm:
@@ -120,10 +126,10 @@ def slow_musc(clip, images, options):
         for r in o.degrees:
             total = total + slow_mutual([slow_aggregate(t, r) for t in tokens], o.interval)
     grid = tokens[0].shape[:2]
-    maps = [slow_upsample(m.reshape(grid), clip.preprocess.size) for m in total / (len(layers) * len(o.degrees))]
+    maps = [slow_upsample(m.reshape(grid), size_of(clip, o)) for m in total / (len(layers) * len(o.degrees))]
     scores = [float(m.max()) for m in maps]
     if o.neighbours:
-        whole = [slow_pixels(clip, image, o.resize, clip.preprocess.size) for image in images]
+        whole = [slow_pixels(clip, image, o.resize, size_of(clip, o)) for image in images]
         classes = [refclip.encode_tokens(clip, x[None], antialias=o.antialias).embedding[0].tolist() for x in whole]
         scores = slow_rescore(scores, classes, o.neighbours)
     return np.array(scores), np.array(maps)
@@ -166,6 +172,20 @@ def test_positions_are_resized_as_the_program_does():
     assert musc.Options().antialias is False
 
 
+def test_the_papers_backbone_is_fed_the_papers_size(small):
+    """518 pixels for ViT-L-14-336, so that `antialias` has positions to resize; another model has its own."""
+    wide = small._replace(
+        vision=small.vision._replace(conv1=np.zeros((8, 3, 14, 14)), positional_embedding=np.zeros((577, 8))),
+        preprocess=small.preprocess._replace(size=(336, 336)),
+    )
+    assert sides_of(wide, None, enlarged=True) == (518, 518)
+    assert sides_of(wide, 336, enlarged=True) == (336, 336)
+    assert sides_of(wide, None) == (336, 336)
+    asked = wide._replace(preprocess=wide.preprocess._replace(size=(280, 420)))
+    assert sides_of(asked, None, enlarged=True) == (280, 420)
+    assert run(small, pictures(2), **LIGHT).map.shape == (2, 40, 40)
+
+
 def test_float32(small_folder):
     clip = refclip.load(small_folder)
     out = run(clip, pictures(4), **LIGHT)
@@ -183,7 +203,7 @@ def test_every_option_moves_the_answer(small, option):
     if "neighbours" in option:
         np.testing.assert_array_equal(a.map, b.map)
     else:
-        assert np.abs(a.map - b.map).max() > 1e-4
+        assert a.map.shape != b.map.shape or np.abs(a.map - b.map).max() > 1e-4
 
 
 def test_the_spot_is_found(small):
@@ -310,6 +330,8 @@ def test_layers_are_at_the_same_fractions_of_any_depth(small, depth, expected):
         ({"interval": (0, 1.5)}, "interval"),
         ({"neighbours": (0, 1)}, "neighbours"),
         ({"resize": "stretch"}, "resize='stretch'"),
+        ({"size": 50}, "size=50: expected a multiple of the patch, 8"),
+        ({"size": 0}, "size=0: expected a multiple of the patch, 8"),
     ],
 )
 def test_options_that_are_no_options(small, options, says):

@@ -97,6 +97,14 @@ def test_broken_files_are_refused(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+def test_a_name_that_is_no_text_in_the_metadata_is_no_crash(tmp_path):
+    """The safetensors library refuses it with an error of its own kind."""
+    header = b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"__metadata__":{"\\ud800":"a"}}'
+    (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0\0\0")
+    with pytest.raises(WeightsError, match="its metadata has no"):
+        saved.read(tmp_path / "x")
+
+
 def test_a_model_is_known_in_any_type(small, small_folder, mini):
     single = refclip.load(small_folder, dtype="float32")
     assert saved.mark(small) == saved.mark(single) != saved.mark(mini)

@@ -314,6 +314,15 @@ def test_a_checkpoint_of_other_choices_is_refused(small, tmp_path):
         vand_fit.fit(small, samples(4), QUICK._replace(epochs=1), checkpoint=tmp_path / "c", **ONE)
 
 
+def test_a_checkpoint_of_other_masks_is_refused(small, tmp_path):
+    some = samples()
+    vand_fit.fit(small, some, QUICK._replace(epochs=1), checkpoint=tmp_path / "c", **ONE)
+    (i,) = [i for i, one in enumerate(some) if one.sample.label][:1]
+    drawn = [one._replace(mask=~one.mask) if j == i else one for j, one in enumerate(some)]
+    with pytest.raises(WeightsError, match="data "):
+        vand_fit.fit(small, drawn, QUICK._replace(epochs=1), checkpoint=tmp_path / "c", **ONE)
+
+
 def test_a_file_brings_its_choices_and_knows_its_model(small, tmp_path):
     one = vand_fit.fit(small, samples(), QUICK, layers=(2, 3), aligned=False, size=56, **ONE)
     save(tmp_path / "v.safetensors", one)

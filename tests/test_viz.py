@@ -164,6 +164,14 @@ def test_what_a_picture_may_be():
         np.testing.assert_array_equal(np.asarray(overlay(same, ramp(6, 7), vmin=0, vmax=1, bar=False)), want)
 
 
+def test_a_palette_with_transparency_is_drawn_without_a_warning(tmp_path, recwarn):
+    image = Image.fromarray(picture(8, 9)).convert("P")
+    image.info["transparency"] = bytes(range(256))
+    overlay(image, ramp(8, 9), vmin=0, vmax=1)
+    assert not recwarn.list
+    assert "transparency" in image.info  # the caller's own is left as it was
+
+
 def test_what_a_map_may_be():
     want = np.asarray(overlay(picture(2, 3), np.array([[0, 1, 0], [1, 0, 1]]), vmin=0, vmax=1))
     for dtype in (bool, np.uint8, np.float16, np.float32):

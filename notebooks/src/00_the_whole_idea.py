@@ -265,16 +265,18 @@ print(f"share of pairs of a damaged and a flawless pixel in the right order: {me
 #
 # | what is compared with the picture | methods | notebook |
 # |---|---|---|
-# | words, with the whole picture or with plain patches | `clip`, `clip-ac`, `maskclip` | 01, 02 |
+# | words, with the whole picture or with plain patches | `clip`, `clip-ac` | 01, 02 |
 # | words, window by window; with references, too | `winclip`; `winclip+` | 04 |
 # | words, by the v-v path | `anoclip`, `anovl` | 03 |
 # | words and other pictures | `dual-image`, `dual-image+` | 08 |
-# | learned prompts, or learned projections | `anomalyclip`, `coop`, `vand`, `clip-ada` | 06, 07 |
-# | other pictures alone, no words | `patchcore`, `musc` | 11 |
+# | learned prompts | `anomalyclip`; `clip-ada` | 06; 07 |
+# | other pictures alone, no words | `patchcore` | 11 |
+# | values alone; learned prompts or projections; the set | `maskclip`; `coop`, `vand`; `musc` | `refclip/methods` |
 #
-# They differ in what they need beside the picture: nothing, a few flawless pictures of the same kind ("references"),
-# other pictures of the set ("partners"), or the whole set. Where a method has to learn and no file of what it learned
-# comes with the model, the cell passes it over. All get the picture with the hole and the flawless ones.
+# Of the last row each has a file in `refclip/methods`, which begins with what it does. They differ in what they need
+# beside the picture: nothing, a few flawless pictures of the same kind ("references"), other pictures of the set
+# ("partners"), or the whole set. Where a method has to learn and no file of what it learned comes with the model, the
+# cell passes it over. All get the picture with the hole and the flawless ones.
 
 # %%
 needed = {
@@ -326,9 +328,9 @@ plt.show()
 # %% [markdown]
 # Dark is usual, bright is rare on the flawless pictures. A map that is bright all over says that the whole picture is
 # unusual: biscuits lie on wood or on linen, and a method may find the rarer ground worth a remark. A map that is bright
-# *around* the thing and dark on the defect is a sign of patches that do not speak for their own place: look at `clip`,
-# whose patches are the tower's own, and then at the methods of the v-v path. [03](03_attention_variants.ipynb) says
-# why.
+# *around* the thing, and on the thing in many spots of which the defect is but one, is a sign of patches that do not
+# speak for their own place: look at `clip`, whose patches are the tower's own, and then at the methods of the v-v path.
+# [03](03_attention_variants.ipynb) says why.
 #
 # ## 5. Where it fails
 #

@@ -149,7 +149,7 @@ x0.shape
 # %% [markdown] tags=["predict"]
 # **Predict.** Nobody told the model that its patches lie on a square. Take the position vector of the patch in the
 # middle, and its cosine to those of all other places. What will the picture of these cosines look like? And for a patch
-# in a corner?
+# near a corner, or near an edge?
 
 # %% tags=["figure"]
 places = nn.normalize(v.positional_embedding[1:])  # [g, d]

@@ -57,7 +57,7 @@ for text in ("a photo of a flawless hazelnut", "A PHOTO  of a metal_nut", "unble
 # %% [markdown]
 # Look at what is lost and what is not: capitals and double spaces are gone; a name with an underscore, as folders of
 # data sets have it, is three pieces; digits stand alone; a letter without a token of its own falls into bytes (the
-# pieces that print as a replacement character are half of a letter).
+# pieces that print as a replacement character are a part of a letter).
 #
 # ### How a word is merged
 #
@@ -280,7 +280,7 @@ other[1] = encode("the")[0]
 print("first word:", f"{np.abs(tower(t, other)[0] - mine[1]).max():.2g}")
 
 # %% [markdown]
-# Exactly nothing. So the library cuts each batch of texts behind the last end-of-text token: a WinCLIP prompt has 7
+# Exactly nothing. So the library cuts each batch of texts behind the last end-of-text token: a WinCLIP prompt has 8
 # to 16 tokens of 77, and most of the work is not done at all. ([10](10_fast_numpy.ipynb) measures it.)
 #
 # ### Against open_clip
@@ -529,7 +529,7 @@ ax.hist(pairs.ravel(), bins=40, color=figures.COLOURS["sky"])
 ax.axvline(ensemble, color=figures.COLOURS["vermilion"], label=f"ensemble: {ensemble:.2f}")
 ax.axvline(0.5, color="black", linestyle=":", label="chance")
 ax.set(
-    yscale="log",  # or the few bad pairs could not be seen beside the many good ones
+    yscale="log",  # or the rarest values could not be seen beside the most frequent
     xlabel="image AUROC of one pair of prompts",
     ylabel="pairs (powers of ten)",
     title=f"{pairs.size:,} pairs of prompts, the same {len(labels)} pictures",

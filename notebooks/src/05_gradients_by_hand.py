@@ -314,9 +314,9 @@ plt.show()
 
 # %% [markdown]
 # To the right truncation: slope 2 for central, 1 for one-sided differences. To the left rounding: slope -1. The floor
-# lies near $h \approx \varepsilon^{1/3}$: about 1e-5 in float64. In float32 even the best step, a much larger
-# one, leaves an error thousands of times as large, and a step of 1e-5 is useless there. Where its curve is flat, x +
-# h u has been rounded to x. So derivatives are checked in float64, also those that will run in float32.
+# lies near $h \approx \varepsilon^{1/3}$: about 1e-5 in float64. In float32 even the best step, a much larger one,
+# leaves an error a hundred thousand times as large and more, and a step of 1e-5 is useless there. Where its curve is
+# flat, x + h u has been rounded to x. So derivatives are checked in float64, also those that will run in float32.
 #
 # ## 4. A wrong vjp that looks right
 #

@@ -118,9 +118,9 @@ plt.show()
 # Vectors at the input are not all. Each of the first M' blocks but one gets m = 4 learned tokens of its own, which both
 # prompts share (textual prompt tuning). The paper *concatenates* (section 3.3; equation 3 in our reading):
 #
-# $$[r'_{m+1},\, t_{m+1}] = T_m([t'_m,\, t_m]), \quad m = 1 \ldots M' - 1; \qquad t_{M'+1} = T_{M'}(t_{M'})$$
+# $$[r'_{l+1},\, t_{l+1}] = T_l([t'_l,\, t_l]), \quad l = 1 \ldots M' - 1; \qquad t_{M'+1} = T_{M'}(t_{M'})$$
 #
-# $t'_m$ is learned, $t_m$ are the tokens of the text, and what becomes of $t'_m$ behind the block, $r'_{m+1}$, is
+# $t'_l$ is learned, $t_l$ are the tokens of the text, and what becomes of $t'_l$ behind block l, $r'_{l+1}$, is
 # thrown away: the next block gets new ones. The text has read them by then, through attention. The published program
 # *overwrites*: at the input of blocks 2 to M', positions 1 to m (after the start) are replaced. No token is added. Its
 # authors say that the paper's numbers are of this one. The library has both: `Design.tuning`.
@@ -139,13 +139,15 @@ for ax, tuning in zip(many, ("concatenate", "overwrite"), strict=True):
             strip(ax, row, fresh, -m)
         if tuning == "overwrite" and 1 < block <= depth:
             text[1 : 1 + m] = fresh
+        if tuning == "overwrite" and block > depth:  # what has become of those of block `depth`
+            text[1 : 1 + m] = [("", TOKEN)] * m
         strip(ax, row, text)
         count = len(text) + (m if tuning == "concatenate" and block < depth else 0)
         ax.text(17, row, f"[{count}, d]", va="center")
     ax.set(xlim=(-m - 0.6, 18.6), ylim=(-0.6, blocks - 0.4), xticks=range(17), title=tuning)
     ax.set_yticks(range(blocks), [f"into block {blocks - i}" for i in range(blocks)])
     ax.spines[:].set_visible(False)
-legend(figure, words_and_what_becomes_of_them=WORD, of_the_vectors=VECTOR, learned_for_this_block=TOKEN)
+legend(figure, words_and_what_becomes_of_them=WORD, of_the_vectors=VECTOR, of_the_learned_tokens=TOKEN)
 plt.show()
 print(f"depth M' = {depth}: {depth - 1} insertions either way")
 
@@ -762,7 +764,7 @@ for row in [row for row in table if row.method == "anomalyclip"][:5]:
 #
 # 1. Two prompts of twelve vectors, eight insertions of four tokens, width 768: how many numbers are learned? (sections
 #    1 and 2)
-# 2. A text of n tokens enters block 3. What are the shapes with "overwrite" and with "concatenate"? (section 2)
+# 2. A text of n tokens enters block 2. What are the shapes with "overwrite" and with "concatenate"? (section 2)
 # 3. Between which numbers does a map of four layers lie, and where does the score of the picture come from? (section 3)
 # 4. A flawless picture, p(abnormal) = 0.5 everywhere. Which terms of the local loss pull it down, and which hardly
 #    does? (section 4)

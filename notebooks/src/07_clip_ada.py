@@ -195,7 +195,7 @@ def my_labels(mask, p):
 # `refclip.differences` lists each reading.)
 
 # %%
-# l is lost from our text of the paper; the library takes the middle block
+# l is lost from our text of the paper; the library takes the middle block, this notebook one two thirds of the way up
 LAYER = round(2 / 3 * len(clip.vision.transformer.blocks))
 OPTIONS = settled(clip, DEFAULTS._replace(layer=LAYER, refinements=2, normalize=True, scale="learned"))
 BEGIN = 20  # what the learned scale starts at; see section 3
@@ -368,7 +368,7 @@ AT = sorted({0, 3, 6, 12, 24, 36, STEPS})
 
 
 def parts(parameters):
-    """L_0, ..., L_K on the pictures that are held back."""
+    """L_0, ..., L_K on anomalies that are not drawn in learning."""
     return [float(losses.bce_with_logits(z, held_y)) for z in logits(clip, parameters, OPTIONS, held_x)]
 
 
@@ -402,7 +402,7 @@ left.set(xlabel="step", ylabel="L = L_0 + L_1 + L_2", title="each step, on new d
 for k, marker in enumerate(("o-", "s--", "^-.")):
     right.plot(AT, [held[step][k] for step in AT], marker, label=f"L_{k}")
 right.axhline(constant, color="black", linestyle=":", label="best constant")
-right.set(xlabel="steps taken", title="on pictures held back", ylim=(0, None))
+right.set(xlabel="steps taken", title="the same pictures, new anomalies", ylim=(0, None))
 right.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
@@ -541,8 +541,8 @@ plt.show()
 # %% [markdown]
 # ## 8. Where it fails
 #
-# A pseudo-anomaly adds something that was not there. What of defects that take away, or move? Below, for each kind, the
-# mean over its pictures of the AUROC of a picture's pixels; then the worst picture, chosen by code.
+# A pseudo-anomaly adds something that was not there. What of defects that take away? Below, for each kind, the mean
+# over its pictures of the AUROC of a picture's pixels; then the worst picture, chosen by code.
 
 # %% tags=["figure"]
 best = answers[0]
@@ -565,6 +565,10 @@ for (left, right), i, name in (
 plt.show()
 
 # %% [markdown]
+# Is a missing part found? The recipe cannot paint one, but its edge and its shadow are new to the patches: that a kind
+# cannot be painted does not mean that it cannot be seen. A part that has slipped is not among these two things'
+# defects.
+#
 # The paper's own limits (sections 5.2 and 6): screws, macaroni and candles, whose place changes from picture to
 # picture. The detector also learns "what is painted", so a normal picture that looks painted, by a stain of light or a
 # mark that belongs there, is called damaged.

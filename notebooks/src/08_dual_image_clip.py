@@ -42,7 +42,8 @@ clip = refclip.load("refclip-mini", dtype="float64")
 side, p, (H, W) = clip.vision.grid, clip.vision.patch_size, clip.preprocess.size
 g = side * side
 NAMES = ("cork", "biscuit")
-things = {name: toy.category(name, seed=8, train=7, good=8, each=2, size=128) for name in NAMES}
+# busy: the grain of the cork is as striking as a defect, so that language alone does not settle it
+things = {name: toy.category(name, seed=8, busy=True, train=7, good=8, each=2, size=128) for name in NAMES}
 states = {name: dual_image.prepare(clip, things[name].words) for name in NAMES}
 features = {name: dual_image.extract(states[name], [shot.image for shot in things[name].test]) for name in NAMES}
 labels = {name: np.array([shot.label for shot in things[name].test]) for name in NAMES}
@@ -101,8 +102,8 @@ def square(values):
 # $$V^{l} = \mathrm{Proj}^{l}\!\left(\mathrm{softmax}\!\left(\frac{V V^\top}{\sqrt c}\right) V\right) + V^{l-1}
 # \tag{4}$$
 #
-# The words: 22 templates with a *domain* in each (an *industrial* photo of ...), times 7 states, and all of a side are
-# averaged to one prototype.
+# The words: 22 templates, each once with every *domain* of its kind of thing (an *industrial* photo of ...: two, or
+# three for MVTec AD's surfaces), times 7 states, and all of a side are averaged to one prototype.
 
 # %%
 for name, kind in (("cork", "a name like any other"), ("carpet", "one of MVTec AD's five surfaces")):
@@ -271,8 +272,8 @@ plt.show()
 
 # %% [markdown]
 # This is **symmetrical exclusion**: what both sides have is excused. The minimum in equation 5 knows no places, so
-# the damage is excused from afar, too, if a little less, as its tokens change with their surroundings. And it needs
-# no guilt: the map is quiet just where it should not be. Not every defect of the same *kind* excuses, only one whose
+# the damage is excused from afar, too, but less, as its tokens change with their surroundings. And nothing in the map
+# warns of it: it is quiet just where it should not be. Not every defect of the same *kind* excuses, only one whose
 # tokens are near.
 
 # %% [markdown] tags=["exercise"]
@@ -974,7 +975,7 @@ print("\nsupplement, table 1, PRO:", {n.setting: n.value for n in weights if n.m
 # <summary>Answers</summary>
 #
 # 1. 0 everywhere. No: a minimum over more cannot be higher.
-# 2. Yes, nearly: the minimum knows no places, but tokens change a little with their surroundings.
+# 2. In part: the minimum knows no places, but tokens change with their surroundings.
 # 3. With the union it excuses the defect; with the mean it has one vote in seven.
 # 4. The temperature, which sets the range of A^L.
 # 5. The cosine stays; the part doubles.

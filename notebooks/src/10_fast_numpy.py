@@ -245,8 +245,8 @@ for name, y in candidates.items():
 
 # %% [markdown]
 # The logistic form errs less than $10^{-6}$, about what rounding to float32 costs anyway at these sizes; the tanh
-# formula by some $10^{-4}$, everywhere and always. A replacement is allowed when its error drowns in the rounding,
-# and that has to be measured, not hoped.
+# formula by up to $5 \cdot 10^{-4}$, in whatever precision it is computed. A replacement is allowed when its error
+# drowns in the rounding, and that has to be measured, not hoped.
 #
 # ## 4. Caches
 #
@@ -293,7 +293,7 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# On the left Python itself is the cost: a dozen calls for every piece. On the right memory is, more or less, as the
+# On the left Python itself is the cost: some twenty calls for every piece. On the right memory is, more or less, as the
 # machine's caches are small or large. In between lies a wide valley, so the exact size matters little.
 
 # %% [markdown] tags=["exercise"]
@@ -531,7 +531,7 @@ plt.show()
 # ## With real weights
 #
 # With `clip = refclip.load("plus240")` (see the README, "Real weights"), section 6 takes seconds instead of
-# milliseconds. The README's table has what stopping early is worth on WinCLIP's 154 prompts: 8 times against a text
-# tower that reads all 77 tokens. `make bench` measures the towers beside torch and onnxruntime on your machine, in
-# alternating processes: two libraries with threads of their own in one process slow each other down, and the
-# comparison would be worth nothing.
+# milliseconds. The README's table has what stopping early is worth on 154 prompts (WinCLIP's 7 normal states in the 22
+# templates of its other list): 8 times against a text tower that reads all 77 tokens. `make bench` measures the towers
+# beside torch and onnxruntime on your machine, in alternating processes: two libraries with threads of their own in one
+# process slow each other down, and the comparison would be worth nothing.

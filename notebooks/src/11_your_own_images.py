@@ -545,7 +545,7 @@ shutil.rmtree(root, ignore_errors=True)
 # - Bates et al. 2023, "Testing for outliers with conformal p-values": the same for many new pictures at once.
 # - Tibshirani et al. 2019, "Conformal prediction under covariate shift": what can be saved when the light changes.
 # - Roth et al. 2022, "Towards total recall in industrial anomaly detection" (PatchCore), section 3.3: the score.
-# - Here: `refclip/calibrate.py`, `data.py`.
+# - Here: `refclip/data.py`, `methods/patchcore.py`; what makes a threshold is in this notebook alone.
 
 # %% [markdown] tags=["real-weights"]
 # ## With real weights

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from refclip.clip import CLIP
-from refclip.decode import read_image
+from refclip.decode import ImageError, read_image
 from refclip.methods import (
     anoclip,
     anomalyclip,
@@ -173,7 +174,7 @@ def detector(
     given = references is not None and len(references) > 0  # type: ignore[arg-type]
     contexts.check(method, module, chosen, references=given, how="references=[...]")
     state = module.prepare(clip, name, **options)
-    kept = join(list(_extracted(module, state, references, batch))) if given else None  # type: ignore[arg-type]
+    kept = join(list(_extracted(module, state, references, batch, "references"))) if given else None  # type: ignore[arg-type]
     return partial(_run, module, state, references=kept, rng=rng, batch=batch)
 
 
@@ -194,7 +195,22 @@ def _check_sequence(images: Any, name: str) -> None:
         raise TypeError(f"{name}: an array of shape {list(images.shape)} is one image; put it in a list")
 
 
-def _extracted(module: ModuleType, state: Any, images: Sequence[Any], batch: int) -> Any:
-    for i in range(0, len(images), batch):
-        some = images[i : i + batch]
-        yield module.extract(state, [read_image(x) if isinstance(x, str | os.PathLike) else x for x in some])
+def _extracted(module: ModuleType, state: Any, images: Sequence[Any], batch: int, name: str = "images") -> Any:
+    for start in range(0, len(images), batch):
+        some = images[start : start + batch]
+        read = [read_image(x) if isinstance(x, str | os.PathLike) else x for x in some]
+        try:
+            yield module.extract(state, read)
+        except (ImageError, TypeError) as error:  # which counts within the batch
+            raise type(error)(_counted(str(error), start, some, name)) from error
+
+
+def _counted(message: str, start: int, some: Sequence[Any], name: str) -> str:
+    """A message about images[i] of a batch, with its path, or its number among all."""
+
+    def of(found: re.Match[str]) -> str:
+        i = int(found[1])
+        one = some[i] if i < len(some) else None
+        return str(one) if isinstance(one, str | os.PathLike) else f"{name}[{start + i}]"
+
+    return re.sub(r"images\[(\d+)\]", of, message)

@@ -22,14 +22,13 @@ from refclip.backend import Array, xp_of
 from refclip.clip import CLIP
 from refclip.enlarged import Target, enlarged_dice, enlarged_focal, target_of
 from refclip.features_cache import geometries, keep_features, rows
-from refclip.fingerprint import of_images
 from refclip.frozen import Encoded
 from refclip.methods.anomalyclip import mean_logits
 from refclip.methods.anomalyclip_learned import Fitted, load, save
 from refclip.methods.anomalyclip_options import DEFAULTS, Options, paths_of, recipe_of, settled, spoken
 from refclip.methods.anomalyclip_prompts import Design, Learned, begin, embed_prompts
 from refclip.methods.anomalyclip_prompts import settled as settled_design
-from refclip.methods.masks import packed_masks, sample_of, usable
+from refclip.methods.masks import identity, packed_masks, sample_of, usable
 from refclip.methods.options import first_of
 from refclip.nn import softmax
 from refclip.optim import adam, adam_state
@@ -224,7 +223,7 @@ def fit_prompts(
     each = steps_per_epoch(len(used), t.batch)
     now, curve = learn(
         loss, start, state(start), update=update, rate=rate, steps=t.epochs * each, checkpoint=checkpoint,
-        about=about | {"data": of_images(used)}, every=every, tell=tell,
+        about=about | {"data": identity(used, masks)}, every=every, tell=tell,
     )  # fmt: skip
     return Fitted(now.parameters, design, saved.plain(about), means_of_epochs(curve, each))
 

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from refclip.backend import Array
 from refclip.clip import CLIP, encode_tokens
 from refclip.methods.images import pixels_of
+from refclip.methods.options import sides_of
 from refclip.prediction import Difference, Prediction, predict
 from refclip.preprocess import Geometry
 from refclip.prompts import (
@@ -70,6 +71,9 @@ class Options(NamedTuple):
         tau. It moves no ranking of images or patches, only the values.
     underscores : bool
         Keep the underscores of an object's name, as published code does.
+    size : int, optional
+        Side of the input in pixels. By default 518 for ViT-L-14-336 where the paper is AnomalyCLIP, which brings all
+        images to it (appendix B), and the model's own elsewhere.
     resize : {"squash", "shortest", "longest"}
         How an image becomes square.
     """
@@ -82,6 +86,7 @@ class Options(NamedTuple):
     one_class: bool = False
     temperature: float | str = 0.07
     underscores: bool = True
+    size: int | None = None
     resize: str = "squash"
 
 
@@ -112,6 +117,14 @@ DIFFERENCES = (
         "paper='winclip' | 'anomalyclip' | 'dual-image'",
         "AnomalyCLIP's CLIP, WinCLIP's CLIP-AC: whose paper introduces the name",
     ),
+    Difference(
+        "clip, clip-ac",
+        "AnomalyCLIP B",
+        "all images at 518 pixels; how the positions of 336 get there is not said",
+        "no code of these baselines is published",
+        "size",
+        "518 for ViT-L-14-336 with paper='anomalyclip'; positions bicubic with antialias, as open_clip's are",
+    ),
 )
 
 
@@ -130,6 +143,8 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         raise ValueError(f"baseline {o.baseline!r} of paper {paper!r}: expected one of {known}")
     if o.resize not in ("squash", "shortest", "longest"):
         raise ValueError(f"resize={o.resize!r}: expected 'squash', 'shortest' or 'longest'")
+    o = o._replace(paper=paper)
+    _sides(clip, o)
     states, templates = BASELINES[o.baseline, paper]
     if o.templates is not None:
         templates = named_templates(o.templates)
@@ -137,7 +152,11 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         name, states if o.states is None else named_states(o.states), templates, underscores=o.underscores
     )
     text = prototypes(clip, prompts, normalize_prompts=o.normalize_prompts)
-    return State(clip, text, temperature_of(clip, o.temperature), o._replace(paper=paper))
+    return State(clip, text, temperature_of(clip, o.temperature), o)
+
+
+def _sides(clip: CLIP, o: Options) -> tuple[int, int]:
+    return sides_of(clip, o.size, enlarged=o.paper == "anomalyclip")
 
 
 def named_states(states: str | States) -> States:
@@ -173,7 +192,7 @@ def named_templates(templates: str | Sequence[str]) -> tuple[str, ...]:
 def extract(state: State, images: Sequence[Any]) -> Features:
     """Class token and last block's patch tokens of uint8 RGB arrays or PIL images."""
     clip = state.clip
-    pixels, geometry = pixels_of(clip, images, state.options.resize)
+    pixels, geometry = pixels_of(clip, images, state.options.resize, _sides(clip, state.options))
     last = len(clip.vision.transformer.blocks)
     out = encode_tokens(clip, pixels, layers=[last])
     p = clip.vision.patch_size

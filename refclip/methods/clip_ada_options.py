@@ -50,8 +50,8 @@ class Options(NamedTuple):
         K, how often the image is refined; in scoring, up to as many as were learned (table 4; table 6 for what they
         cost). [1]
     attend : {"image", "map"}, optional
-        Where x meets S: S is enlarged to the image's size; or, after the words "by down-sampling x to the size of S",
-        the image is shrunk to S's, multiplied there, and enlarged again. ["image"]
+        Where x meets S: S is enlarged to the image's size; or, after the words "by down-sampling [x] to the size of
+        [S]", the image is shrunk to S's, multiplied there, and enlarged again. ["image"]
     attended : {"normalised", "raw"}, optional
         What S multiplies: the pixels as the tower takes them, so that what is not attended to turns into the mean
         colour; or the picture, so that it turns black. ["normalised"]
@@ -121,7 +121,8 @@ DIFFERENCES = tuple(
          "(46 behind refclip-mini) the sigmoid is flat; what is shipped takes cosines"),
         ("4.2, eq. 4", "binary cross-entropy of S and the label, which must come down to S's grid", "mask",
          "'share': how much of a patch the mask covers; 'any' for 1 where it covers any [I]"),
-        ("4.3", "element-wise product of S with the input image \"by down-sampling x to the size of S\"",
+        ("4.3", "element-wise product of S with the input image \"by down-sampling [x] to the size of [S]\", "
+         "whose letters our text of it has lost",
          "attend='map'", "'image': S enlarged, bilinear; an image of S's size has no patch [I]"),
         ("4.3", "whether the image is multiplied before or after it is normalised", "attended='raw'",
          "'normalised' [I]"),
@@ -138,7 +139,7 @@ DIFFERENCES = tuple(
          "epochs, batch, drops", "MVTec AD's"),
         ("5.1.3", "pseudo-anomalies as DRAEM's", "probability, turned",
          "DRAEM's: half of the images get one; 3 in 10 are turned by up to 90 degrees first; textures are ours"),
-        ("5.3.1, table 4", "a fixed prompt; its words are not printed", "words='object'", "\"\", learned vectors"),
+        ("5.3.2, table 4", "a fixed prompt; its words are not printed", "words='object'", "\"\", learned vectors"),
         ("5.3.3, table 5", "the encoders tuned or frozen", "tune, in learning: 'image', 'text', 'both'",
          "'none', the paper's"),
         ("5.3.4, figure 6", "10 to 50 percent of the training images, of each category or of all", "fraction",

@@ -44,10 +44,10 @@ DIFFERENCES = tuple(
          "attention='v-v', layers=(6, 12, 18, 24) for AnomalyCLIP's",
          "'own' and the last layer, as the printed figures are those of CLIP's own path [I]"),
         ("CoOp 4.1", "random resized crops and flips", "the same", "none", "no augmentation: an image is encoded once"),
-        ("CoOp 3.1", "one context for all classes, or one for each class", "both",
+        ("CoOp 3.2", "one context for all classes, or one for each class", "both",
          "Design.shared: False for one a state",
          "True, AnomalyCLIP's A.2"),
-        ("CoOp 3.1", "names of classes", "underscores become spaces", "underscores=True", "False, CoOp's program"),
+        ("CoOp 3.2", "names of classes", "underscores become spaces", "underscores=True", "False, CoOp's program"),
     )
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Learning CoOp's vectors: cross-entropy of the class token's logits with normal or anomalous (CoOp section 3.1).
+"""Learning CoOp's vectors: cross-entropy of the class token's logits with normal or anomalous (CoOp section 3.2).
 
 SGD with momentum on a cosine, after a first epoch at a small rate. Masks are not looked at.
 """

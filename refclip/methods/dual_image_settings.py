@@ -152,6 +152,8 @@ DIFFERENCES = tuple(
         ("3.1, eq. 2, 5", "A in R^(H x W), how it is enlarged is not said",
          "AnoVL: 3 x 3 mean of the patches, then bilinear with corners aligned", "pool=3 align_corners=True",
          "no mean, corners not aligned, as in the other methods"),
+        ("5.3, table 3", "language alone: whether max A_loc^L of equation 13 joins the class token's score is not said",
+         "none published", "references=0 lambda5=0 for the class token alone", "references=0: it joins"),
         ("4", "one view of each image (table 3, language alone: image AUROC 91.6)",
          "AnoVL: the class token's mean over 22 views (its paper: 92.5)", "none here", "one view"),
         ("supplement 1", "bilinear resize to a height of 240; OpenCLIP's preprocessing (main text), which is bicubic",

@@ -33,6 +33,7 @@ from typing import Any, NamedTuple
 from refclip.backend import Array, to_numpy, xp_of
 from refclip.clip import CLIP, encode_tokens
 from refclip.methods.images import pixels_of
+from refclip.methods.options import sides_of
 from refclip.methods.patches import in_single, layers_of, lengths, neighbourhood_mean, odd
 from refclip.nn import normalize
 from refclip.parallel import map_jobs
@@ -60,6 +61,8 @@ class Options(NamedTuple):
     neighbours : tuple of int
         RsCIN's numbers of nearest images, the image itself counted: 1 is its own score. The program's: (1, 2, 3) for
         MVTec AD, (1, 8, 9) for VisA. () leaves it out: scores are then distances, and do not depend on the set's range.
+    size : int, optional
+        Side of the input in pixels. By default 518 for ViT-L-14-336, as in the paper, and the model's own for others.
     resize : {"squash", "shortest", "longest"}
         How an image becomes square. Program: squashed.
     antialias : bool
@@ -72,6 +75,7 @@ class Options(NamedTuple):
     joint_norm: bool = True
     interval: tuple[float, float] = (0.0, 0.3)
     neighbours: tuple[int, ...] = (1, 2, 3)
+    size: int | None = None
     resize: str = "squash"
     antialias: bool = False
 
@@ -90,6 +94,9 @@ DIFFERENCES = tuple(
         ("RsCIN", "several numbers of neighbours",
          "1, 2, 3 for MVTec AD and 1, 8, 9 for VisA, chosen per data set", "neighbours=(1, 8, 9) for VisA's",
          "(1, 2, 3); () for none"),
+        ("RsCIN", "MuSc-2 of Dual-Image's table 1: how two images are scored is not said",
+         "scores are brought to 0..1 over the set: of two images one is 0, the other 1, whatever they show",
+         "neighbours=() for pairs", "(1, 2, 3): do not compare scores of one pair with those of another"),
         ("RsCIN", "all scores alike is not considered", "0 / 0: NaN", "none", "all scores 0"),
         ("4", "features of ViT-L-14-336", "in half precision (autocast)", "none", "single, or the model's if wider"),
         ("4", "OpenAI's weights, trained with QuickGELU",
@@ -147,13 +154,14 @@ def prepare(clip: CLIP, name: str | None = None, **options: Any) -> State:
         raise ValueError(f"neighbours={o.neighbours}: expected numbers of images from 1 on, or () for none")
     if o.resize not in ("squash", "shortest", "longest"):
         raise ValueError(f"resize={o.resize!r}: expected 'squash', 'shortest' or 'longest'")
+    sides_of(clip, o.size, enlarged=True)
     return State(clip, o._replace(layers=layers_of(clip, o.layers, FRACTIONS)))
 
 
 def extract(state: State, images: Sequence[Any]) -> Features:
     """Patch tokens and class token of uint8 RGB arrays or PIL images."""
     clip, o = state.clip, state.options
-    pixels, geometry = pixels_of(clip, images, o.resize)
+    pixels, geometry = pixels_of(clip, images, o.resize, sides_of(clip, o.size, enlarged=True))
     out = encode_tokens(clip, pixels, layers=o.layers or (), antialias=o.antialias)
     patches = {layer: in_single(x[:, 1:]) for layer, x in out.taps.items()}  # [b, g, d] each
     if o.joint_norm:

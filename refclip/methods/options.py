@@ -47,10 +47,25 @@ def side_of(clip: CLIP, size: int | None, *, enlarged: bool = False) -> int:
         The patch does not divide it.
     """
     v, (grid, patch, side) = clip.vision, PAPER
-    chosen = size or (side if enlarged and (v.grid, v.patch_size) == (grid, patch) else v.image_size)
+    own = side if enlarged and (v.grid, v.patch_size) == (grid, patch) else v.image_size
+    chosen = own if size is None else size
     if chosen < v.patch_size or chosen % v.patch_size:
         raise ValueError(f"size={chosen}: expected a multiple of the patch, {v.patch_size}")
     return chosen
+
+
+def sides_of(clip: CLIP, size: int | None, *, enlarged: bool = False) -> tuple[int, int]:
+    """Height and width of the input: `side_of` twice, but for a model that was given a size of its own to preprocess.
+
+    Raises
+    ------
+    ValueError
+        The patch does not divide it.
+    """
+    if size is None and clip.preprocess.size != (clip.vision.image_size,) * 2:
+        return clip.preprocess.size
+    side = side_of(clip, size, enlarged=enlarged)
+    return side, side
 
 
 def restored(options: Chosen, stored: Mapping[str, Any]) -> Chosen:

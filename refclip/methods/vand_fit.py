@@ -18,9 +18,8 @@ from refclip import losses, saved
 from refclip.backend import Array, to_numpy, xp_of
 from refclip.clip import CLIP
 from refclip.features_cache import keep_features, rows
-from refclip.fingerprint import of_images
 from refclip.frozen import OWN
-from refclip.methods.masks import packed_masks, sample_of, usable
+from refclip.methods.masks import identity, packed_masks, sample_of, usable
 from refclip.methods.options import first_of
 from refclip.methods.patches import in_single
 from refclip.methods.vand import pixel_probabilities, text_of
@@ -155,7 +154,7 @@ def fit(
         rate=lambda step: t.rate,
         steps=t.epochs * each,
         checkpoint=checkpoint,
-        about=about | {"data": of_images(used)},
+        about=about | {"data": identity(used, masks)},
         every=every,
         tell=tell,
     )

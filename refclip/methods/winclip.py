@@ -43,7 +43,7 @@ class Options(NamedTuple):
         own.
         ("{}",) is table 3 (b), states alone.
     normalize_prompts : bool
-        Scale each prompt's embedding to length 1 before the mean. Paper: "the average"; all three codes do not.
+        Scale each prompt's embedding to length 1 before the mean. Paper: "the average"; none of the three codes does.
     temperature : float or "clip"
         tau of equation 1, which the paper does not state. Codes: 0.07, 0.07, and CLIP's own 0.01.
     one_class : bool
@@ -51,10 +51,11 @@ class Options(NamedTuple):
     crops : {1, 5, 10}
         Multi-crop image score (table 3 d): mean over the centre and the corners of the image at 8/7 of the size, or
         over these and their mirror images. The paper cites AlexNet's recipe and says no more; published code has none.
+        It does nothing to an `image_score` of "map-max".
     features : {"windows", "patches", "tiles"}
         What the map is made of (table 8): windows; the last block's patch tokens; or the windows cut out of the image
         and each enlarged to the model's size ("image tiling": the paper does not give its tiles, so these are its
-        windows).
+        windows). "patches" have no windows, so that `scales`, `image_scale` and `aggregation` do nothing to them.
     scales : tuple of int
         Window sides in patches (table 8: w/o mid is (2,), w/o small is (3,)).
     image_scale : bool
@@ -115,8 +116,9 @@ DIFFERENCES = tuple(
          "True, the paper's"),
         ("4.1", "the image's score is that of its class token", "caoyunkang: the maximum of the map",
          "image_score='map-max'", "'class-token', the paper's"),
-        ("5.4, table 3 d", "multi-crop gives 91.8 instead of 90.8 image AUROC; which crops is not said",
-         "none of the codes has it", "crops=10 for the headline number", "1, as in the codes"),
+        ("5.4, table 3 d", "multi-crop gives 91.8 instead of 90.8 image AUROC; which crops is not said. WinCLIP+'s "
+         "scores hold the 91.8 (table 5)", "none of the codes has it",
+         "crops=10 for the headline numbers, WinCLIP+'s too", "1, as in the codes"),
         ("4.1", "[o] is an object-level label", "all codes: the folder's name as it is, metal_nut", "underscores=False",
          "True"),
         ("5", "input size of the model; how images get there is in the supplement",
