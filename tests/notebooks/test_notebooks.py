@@ -184,16 +184,17 @@ def test_what_a_cell_gives_is_recorded_in_order(tmp_path):
     source.write_text(
         "# %% [markdown]\n# Text.\n"
         "# %%\nimport matplotlib.pyplot as plt\nprint('one')\nprint('two')\n"
-        "# %% tags=[\"figure\"]\nprint('before')\nplt.plot([1])\nplt.show()\nprint('after')\n"
+        "# %% tags=[\"figure\"]\nprint('before')\nplt.plot([1])\nplt.title('a rise')\nplt.show()\nprint('after')\n"
         "# %%\n6 * 7\n",
         encoding="utf-8",
     )
     text, first, second, third = plain.run(source, cells.as_given)
     assert text == []
-    assert first == [("printed", "one\ntwo\n")]
+    assert first == [plain.Output("printed", "one\ntwo\n")]
     assert [o.kind for o in second] == ["printed", "figure", "printed"]
     assert second[1].content.startswith(b"\x89PNG")
-    assert third == [("value", "42")]
+    assert second[1].alt == "a rise"
+    assert third == [plain.Output("value", "42")]
     again = plain.run(source, cells.as_given)
     assert again[2][1] == second[1], "drawing again gives the same bytes"
 
