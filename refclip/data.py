@@ -14,6 +14,7 @@ stands in `refclip.samples`, how data sets lie on disk in `refclip.folders`, fac
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refclip.datasets import DATASETS
-from refclip.folders import LAYOUTS, Layout, closed, entries, subfolders
+from refclip.folders import LAYOUTS, Layout, entries, subfolders
 from refclip.samples import DataError, Loaded, Problem, Sample, load, load_all, metrics
 
 __all__ = [
@@ -94,7 +95,7 @@ def find(
     samples: list[Sample] = []
     problems: list[Problem] = []
     for folder in [root] if categories is None else [root / name for name in dict.fromkeys(categories)]:
-        problems += closed(folder if folder.exists() else root)
+        problems += _closed(folder if folder.exists() else root)
     for category in dict.fromkeys(known if categories is None else categories):
         before = len(samples)
         for one in shape.read(root, category, SPLITS[split]):
@@ -193,6 +194,18 @@ def references(
     rng = np.random.default_rng(rng)
     drawn = rng.integers(len(normal), size=k) if replace else rng.permutation(len(normal))[:k]
     return [normal[i] for i in drawn]
+
+
+def _closed(folder: Path) -> list[Problem]:
+    """Folders below one, and itself, that may not be opened; without those that `folders.entries` passes over."""
+    found: list[Problem] = []
+
+    def tell(error: OSError) -> None:
+        found.append(Problem(Path(error.filename), f"{error.filename}: cannot be opened ({error.strerror}); left out"))
+
+    for _, inner, _ in os.walk(folder, onerror=tell):
+        inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
+    return found
 
 
 def _existing(root: str | PathLike[str]) -> Path:

@@ -11,7 +11,6 @@ by code points, the same on every system.
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
@@ -38,28 +37,13 @@ class Layout(NamedTuple):
 
 
 def entries(folder: Path | None) -> list[Path]:
-    """What lies in a folder, by name, without what systems leave there.
-
-    Nothing if there is no such folder, or if it may not be opened: `closed` has those.
-    """
+    """What lies in a folder, by name, without what systems leave there; nothing if it is not there, or closed to us."""
     try:
         found = [] if folder is None or not folder.is_dir() else list(folder.iterdir())
     except PermissionError:
         return []
     known = (path for path in found if not path.name.startswith((".", "__MACOSX")))
     return sorted(known, key=lambda path: path.name)  # paths compare by the system's rules
-
-
-def closed(folder: Path) -> list[Problem]:
-    """Folders below one, and itself, that may not be opened; without those that `entries` passes over."""
-    found: list[Problem] = []
-
-    def tell(error: OSError) -> None:
-        found.append(Problem(Path(error.filename), f"{error.filename}: cannot be opened ({error.strerror}); left out"))
-
-    for _, inner, _ in os.walk(folder, onerror=tell):
-        inner[:] = sorted(name for name in inner if not name.startswith((".", "__MACOSX")))
-    return found
 
 
 def subfolders(folder: Path | None) -> list[Path]:

@@ -756,7 +756,7 @@ def test_eval_says_what_could_not_be_used(run, tmp_path, small_folder):
     assert told[-1] == "refclip: 2 problems; the figures are of what could be used"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8")
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS and Windows refuse to make a file whose name is no UTF-8")
 def test_eval_tells_of_a_name_that_is_no_text(run, tmp_path, small_folder):
     root = tmp_path / "set"
     for kind in ("good", "bad"):
