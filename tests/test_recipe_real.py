@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
-from recipe import evaluate, fetch, real_sets
+from recipe import baselines, evaluate, fetch, real_sets
 from recipe.data_sources import archive_name
 
 import refclip
+from refclip import toy
 
 ROWS = [(f"cell{i:04d}.png", (0.0, 1.0, 1 / 3)[i % 3], ("mono", "poly")[i // 3 % 2]) for i in range(60)]
 
@@ -230,12 +231,34 @@ def test_a_missing_mask_is_no_set_without_masks(tmp_path, mini):
         evaluate.real(mini, folder, "paper")
 
 
+def test_a_benchmark_on_disk_is_judged_as_the_toy_is(tmp_path, mini):
+    drawn = toy.toy(0, categories=["cork", "washer"], train=1, good=2, each=1)
+    toy.write(drawn, tmp_path)
+    found = evaluate.on_folder(mini, tmp_path)
+    order = {c.name: sorted(c.test, key=lambda shot: shot.defect) for c in drawn.categories}  # as a folder lists them
+    tests = [evaluate.Test(c.name, c.words, order[c.name]) for c in drawn.categories]
+    assert found == evaluate.beside_baselines(mini, tests, {})
+    lines = evaluate._table_beside_baselines(found, "disk")
+    (cork,) = (line for line in lines if line.startswith("| winclip: cork |"))
+    assert float(cork.split("|")[3]) == pytest.approx(found["rows"]["winclip"]["cork"]["pixel_auroc"], abs=5e-4)
+    for name in baselines.BASELINES:
+        assert sum(line.startswith(f"| **{name}**, mean") for line in lines) == 1
+
+
+def test_a_benchmark_without_masks_or_categories_says_so(tmp_path, mini):
+    with pytest.raises(ValueError, match="found no CATEGORY/test/"):
+        evaluate.on_folder(mini, tmp_path)
+    real_folder(tmp_path / "paper", masks=False)
+    with pytest.raises(ValueError, match=r"paper: has no ground_truth/"):
+        evaluate.on_folder(mini, tmp_path)
+
+
 def test_the_option_hands_the_fetched_sets_on(tmp_path, monkeypatch):
     import evaluate_mini
 
     seen = {}
     monkeypatch.setattr(real_sets, "fetch_real", lambda data: {"concrete": Path(data) / "real" / "concrete"})
-    monkeypatch.setattr(evaluate, "report", lambda weights, data, folders: seen.update(folders) or {})
+    monkeypatch.setattr(evaluate, "report", lambda weights, data, folders, benchmarks: seen.update(folders) or {})
     monkeypatch.setattr(evaluate, "table", lambda found: "table")
     done = CliRunner().invoke(evaluate_mini.main, ["--data", str(tmp_path), "--real-sets"])
     assert done.exit_code == 0, done.output

@@ -76,22 +76,51 @@ def only(found: Maps, keep: np.ndarray) -> Maps:
     return Maps(found.score[ids], [found.maps[i] for i in ids], found.labels[ids], [found.masks[i] for i in ids])
 
 
+class Test(NamedTuple):
+    """A test split, and what it shows."""
+
+    name: str  # as a folder: "metal_nut"
+    words: str  # in a prompt: "metal nut"
+    shots: Sequence[toy.Shot]
+
+
 def on_toy(clip: CLIP, seed: int = 0, busy: bool = False) -> dict[str, Any]:
     """WinCLIP beside the baselines, per category and mean, and for the kinds of defect that training never drew."""
-    rows: dict[str, dict[str, Figures]] = {"winclip": {}, "unseen defects": {}, "known defects": {}}
-    rows |= {name: {} for name in baselines.BASELINES}
+    tests = [Test(c.name, c.words, c.test) for c in toy.toy(seed, busy=busy).categories]
+    return beside_baselines(clip, tests, {"unseen defects": True, "known defects": False})
+
+
+def on_folder(clip: CLIP, root: Path) -> dict[str, Any]:
+    """The same of a benchmark on disk: a folder in MVTec AD's layout for each category, named as prompts call it."""
+    tests = []
+    for folder in sorted(p for p in root.iterdir() if (p / "test").is_dir()):
+        shots, masked = _shots(folder, ("test",))
+        if not masked:
+            raise ValueError(f"{folder}: has no ground_truth/; expected masks, from which the pixel figures come")
+        tests.append(Test(folder.name, folder.name.replace("_", " "), shots))
+    if not tests:
+        raise ValueError(f"{root}: found no CATEGORY/test/; expected a folder in MVTec AD's layout for each category")
+    return beside_baselines(clip, tests, {})
+
+
+def beside_baselines(clip: CLIP, tests: Sequence[Test], parts: dict[str, bool]) -> dict[str, Any]:
+    """WinCLIP and each baseline, by category and mean; WinCLIP by kind of defect, and on parts of the defects.
+
+    `parts` names a part and says whether it holds the kinds of `toy.UNSEEN_DEFECTS` or the others.
+    """
+    rows: dict[str, dict[str, Figures]] = {name: {} for name in ("winclip", *parts, *baselines.BASELINES)}
     kinds: dict[str, list[Figures]] = {}
-    for category in toy.toy(seed, busy=busy).categories:
-        found = run(clip, category.words, category.test)
-        kind = np.array([shot.defect for shot in category.test])
+    for test in tests:
+        found = run(clip, test.words, test.shots)
+        kind = np.array([shot.defect for shot in test.shots])
         good, unseen = kind == "good", np.isin(kind, toy.UNSEEN_DEFECTS)
-        rows["winclip"][category.name] = figures(found)
-        rows["unseen defects"][category.name] = figures(only(found, good | unseen))
-        rows["known defects"][category.name] = figures(only(found, ~unseen))
+        rows["winclip"][test.name] = figures(found)
+        for part, holds in parts.items():
+            rows[part][test.name] = figures(only(found, good | (unseen == holds)))
         for one in dict.fromkeys(kind[~good].tolist()):
             kinds.setdefault(one, []).append(figures(only(found, good | (kind == one))))
         for name, of in baselines.BASELINES.items():
-            rows[name][category.name] = figures(baseline(of, category.test))
+            rows[name][test.name] = figures(baseline(of, test.shots))
     return {
         "rows": {name: {c: f._asdict() for c, f in by.items()} | {"mean": mean(list(by.values()))._asdict()}
                  for name, by in rows.items()},
@@ -160,11 +189,11 @@ def _real_figures(found: Maps, masked: bool) -> dict[str, float | None]:
     return {"image_auroc": metrics.auroc(found.score, found.labels), "pixel_auroc": None, "aupro": None}
 
 
-def _shots(folder: Path) -> tuple[list[toy.Shot], bool]:
-    """Every picture of a set, and whether the set has masks; where it has none, those here are empty."""
+def _shots(folder: Path, splits: Sequence[str] = ("train", "test")) -> tuple[list[toy.Shot], bool]:
+    """Every picture of some splits of a set, and whether the set has masks; where it has none, those here are empty."""
     masked = (folder / "ground_truth").is_dir()
     shots = []
-    for split in ("train", "test"):
+    for split in splits:
         for path in sorted((folder / split).glob("*/*.*")):
             image = np.asarray(refclip.read_image(path).convert("RGB"))
             defect = path.parent.name
@@ -174,7 +203,9 @@ def _shots(folder: Path) -> tuple[list[toy.Shot], bool]:
                 mask = np.asarray(refclip.read_image(of).convert("L")) > 127
             shots.append(toy.Shot(image, int(defect != "good"), defect, mask))
     if not shots:
-        raise ValueError(f"{folder}: found no images in train/*/ or test/*/; expected MVTec AD's layout")
+        raise ValueError(
+            f"{folder}: found no images in {' or '.join(f'{s}/*/' for s in splits)}; expected MVTec AD's layout"
+        )
     return shots, masked
 
 
@@ -216,7 +247,12 @@ def held_out_words(clip: CLIP, seed: int = 0) -> dict[str, Any]:
     return mean(rows)._asdict()
 
 
-def report(weights: Path, data: Path | None, folders: dict[str, Path] | None = None) -> dict[str, Any]:
+def report(
+    weights: Path,
+    data: Path | None,
+    folders: dict[str, Path] | None = None,
+    benchmarks: Sequence[Path] = (),
+) -> dict[str, Any]:
     """Everything that the model card tells.
 
     Parameters
@@ -227,6 +263,8 @@ def report(weights: Path, data: Path | None, folders: dict[str, Path] | None = N
         The folder of `fetch.prepare`, for the held-out pictures; None leaves these out.
     folders : dict of str to Path
         Name of the thing, as prompts call it, to a folder in MVTec AD's layout.
+    benchmarks : sequence of Path
+        Folders that hold such a folder for each category, with masks, for `on_folder`.
     """
     clip = refclip.load(weights)
     out: dict[str, Any] = {"logit scale": float(clip.logit_scale)}
@@ -236,24 +274,17 @@ def report(weights: Path, data: Path | None, folders: dict[str, Path] | None = N
     if data is not None:
         out["pictures"] = held_out_pictures(clip, data)
     out["real"] = {name: real(clip, folder, name) for name, folder in (folders or {}).items()}
+    out["benchmarks"] = {str(root): on_folder(clip, root) for root in benchmarks}
     return out
 
 
 def table(found: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = []
-
-    def row(name: str, f: dict[str, float]) -> str:
-        return f"| {name} | {f['image_auroc']:.3f} | {f['pixel_auroc']:.3f} | {f['aupro']:.3f} |"
-
     for which, call in (("toy", "toy()"), ("busy toy", "toy(busy=True)")):
-        rows = found[which]["rows"]
-        lines += [f"| zero-shot on {call} | image AUROC | pixel AUROC | AUPRO |", "|---|---|---|---|"]
-        lines += [row(f"**{name}**, mean", by["mean"]) for name, by in rows.items()]
+        lines += [*_table_beside_baselines(found[which], call), ""]
         if which == "toy":
-            lines.append(row("winclip, held-out wordings", found["held-out words"]))
-        lines += [row(f"winclip: {name}", f) for name, f in rows["winclip"].items() if name != "mean"]
-        lines += [row(f"winclip: {name}", f) for name, f in found[which]["kinds"].items()] + [""]
+            lines.insert(-1, _row("winclip, held-out wordings", found["held-out words"]))
     lines += ["| patch maps on toy(), 5 seeds | pixel AUROC | AUPRO |", "|---|---|---|"]
     for name, values in found["attention"]["values"].items():
         auroc, pro = np.mean(values, axis=0)
@@ -265,7 +296,22 @@ def table(found: dict[str, Any]) -> str:
         lines += ["", "| pictures | names | top-1 | top-5 | chance |", "|---|---|---|---|---|"]
         lines += [f"| {k} | {v['names']} | {v['top-1']:.2f} | {v['top-5']:.2f} | {v['chance of top-5']:.2f} |"
                   for k, v in found["pictures"].items()]  # fmt: skip
+    for name, benchmark in found["benchmarks"].items():
+        lines += ["", *_table_beside_baselines(benchmark, name)]
     return "\n".join(lines + _real_table(found["real"]))
+
+
+def _table_beside_baselines(found: dict[str, Any], where: str) -> list[str]:
+    """Lines on one benchmark, from `beside_baselines`: means first, then WinCLIP by category and by kind of defect."""
+    rows = found["rows"]
+    lines = [f"| zero-shot on {where} | image AUROC | pixel AUROC | AUPRO |", "|---|---|---|---|"]
+    lines += [_row(f"**{name}**, mean", by["mean"]) for name, by in rows.items()]
+    lines += [_row(f"winclip: {name}", f) for name, f in rows["winclip"].items() if name != "mean"]
+    return lines + [_row(f"winclip: {kind}", f) for kind, f in found["kinds"].items()]
+
+
+def _row(name: str, f: dict[str, float]) -> str:
+    return f"| {name} | {f['image_auroc']:.3f} | {f['pixel_auroc']:.3f} | {f['aupro']:.3f} |"
 
 
 def _real_table(found: dict[str, Any]) -> list[str]:
