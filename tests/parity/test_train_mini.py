@@ -169,13 +169,32 @@ def test_losses_know_the_truth(clip, batch, whole):
             return model.losses(clip, torch.nn.Linear(192, model.PROBED), batch, whole)
 
     terms = of(batch)
-    assert set(terms) == {"contrast", "where", "thing", "kind", "state_2", "state_3", "state_6", "state_whole"}
+    views = [f"{loss}_{side}" for loss in ("state", "order") for side in (2, 3, 6, "whole")]
+    assert set(terms) == {"contrast", "where", "thing", "kind", *views}
     turned = of(batch._replace(truth={k: np.where(v < 0, v, 1 - v) for k, v in batch.truth.items()}))
     assert float(terms["contrast"]) == float(turned["contrast"])
     for side in (2, 3, 6, "whole"):
         # -log sigmoid(x) - log sigmoid(-x) >= 2 log 2, equal where the logit is 0
         assert float(terms[f"state_{side}"] + turned[f"state_{side}"]) >= 2 * math.log(2) - 1e-6
     assert float(terms.total) == pytest.approx(sum(float(v) for v in terms.values()), rel=1e-6)
+
+
+def test_order_against_a_loop():
+    """Every damaged view of a thing against every flawless one of either copy; what is not asked is in no couple."""
+    rng = np.random.default_rng(0)
+    logits, truth = rng.normal(size=(6, 5)), rng.integers(-1, 2, (6, 5))
+    truth[:3] = np.minimum(truth[:3], 0)  # the flawless copies come first
+    truth[5] = -1  # a thing whose damage is in no view
+    things = []
+    for i in range(3):
+        views = [(logits[j, k], truth[j, k]) for j in (i, i + 3) for k in range(5)]
+        couples = [math.log1p(math.exp(good - bad)) for bad, t in views if t == 1 for good, u in views if u == 0]
+        things += [np.mean(couples)] if couples else []
+    assert len(things) == 2
+    found = model._order(torch.from_numpy(logits), torch.from_numpy(truth))
+    assert float(found) == pytest.approx(np.mean(things), rel=1e-7)  # the couples are counted in float32
+    nothing = model._order(torch.from_numpy(logits), torch.zeros(6, 5))
+    assert float(nothing) == 0
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (96, 32), (32, 128)])

@@ -1,4 +1,4 @@
-"""The model that is trained: open_clip's own CLIP class, and the two losses.
+"""The model that is trained: open_clip's own CLIP class, and its losses.
 
 Torch and open_clip are here and nowhere in the library. The image tower is run on views: the class token with the
 patches of one window, as WinCLIP's windows are run (Jeong et al., CVPR 2023, section 4.2), the whole grid being the
@@ -36,6 +36,7 @@ PROBED = 2 * (PATCH // CELL) ** 2 + len(KINDS)
 # Products of the blocks in bfloat16 where the processor has instructions for it (twice the speed); float32 elsewhere,
 # where they would be emulated (a tenth of the speed)
 HALF = torch.cpu._is_avx512_bf16_supported()
+ORDER = 0.5  # weight of the order of one thing's views, beside 1 for each kind of view
 CONTRAST = 1.0  # weight of the contrast with captions, beside 1 for each kind of view
 
 
@@ -175,6 +176,7 @@ def losses(model: CLIP, probe: nn.Linear, batch: Batch, whole: bool) -> Losses:
     `contrast` is CLIP's loss (Radford et al., 2021), both ways; a caption that is true of two pictures is no negative.
     `state_*` is the cross-entropy of one view between the flawless and the damaged prototype: what CLIP's loss would
     be with these two captions alone, and what every method here asks (WinCLIP, equation 1).
+    `order_*` asks of the views of one thing that the damaged ones come before the flawless ones, see `_order`.
     `where`, `thing` and `kind` are the cross-entropies of a linear probe behind block `MIDDLE`, see `_probed`. They say
     nothing to the text tower and nothing to the last blocks; they are there because one answer for 225 patches teaches
     slowly. The probe is thrown away.
@@ -197,15 +199,35 @@ def losses(model: CLIP, probe: nn.Linear, batch: Batch, whole: bool) -> Losses:
         if side == largest:
             out["contrast"] = CONTRAST * _contrast(scale * f[:, 0] @ said.T, torch.from_numpy(batch.same))
             out |= _probed(probe(middle), batch, ids[:, 0])
-        general = (torch.rand(b, 1) < 0.25).float()  # sometimes the thing is called "object"
+        general = (torch.rand(b // 2, 1) < 0.25).float().repeat(2, 1)  # sometimes the thing is called "object"
         asked = general * direction[-1] + (1 - general) * own
         logits = scale * (f * asked[:, None]).sum(-1)  # [b, m]
         truth = torch.from_numpy(batch.truth[side]).float()
         known = truth >= 0
-        out[f"state_{'whole' if side == largest else side}"] = F.binary_cross_entropy_with_logits(
-            logits[known], truth[known]
-        )
+        which = "whole" if side == largest else side
+        out[f"state_{which}"] = F.binary_cross_entropy_with_logits(logits[known], truth[known])
+        out[f"order_{which}"] = ORDER * _order(logits, truth)
     return out
+
+
+def _order(logits: Tensor, truth: Tensor) -> Tensor:
+    """How far the damaged views of a thing are from lying above its flawless views, in both of its pictures.
+
+    log(1 + exp(flawless - damaged)) over all such couples of one thing, then over things (Burges et al., "Learning to
+    rank using gradient descent", 2005). An AUROC is the share of couples in order, within one category: the teeth of a
+    gear must lie below the crack in that gear, and need not lie below a crack in glass. The cross-entropy alone is
+    content with what is easy to tell apart, damage of one thing from another thing.
+
+    Parameters
+    ----------
+    logits, truth : Tensor [2 p, m]
+        The flawless copies of `p` things, then the damaged ones; truth 1 damaged, 0 flawless, -1 not asked.
+    """
+    logits, truth = (torch.cat(x.chunk(2), 1) for x in (logits, truth))  # [p, 2 m]: all views of one thing
+    couples = ((truth == 1)[:, :, None] & (truth == 0)[:, None, :]).float()  # [p, 2 m, 2 m]
+    wrong = F.softplus(logits[:, None, :] - logits[:, :, None]) * couples
+    count = couples.sum((1, 2))
+    return (wrong.sum((1, 2)) / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
 
 
 def _probed(logits: Tensor, batch: Batch, ids: Tensor) -> dict[str, Tensor]:

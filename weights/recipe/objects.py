@@ -1,7 +1,8 @@
 """Every object of the recipe by its plain name: `OBJECTS[name](rng, size)` is float32 RGBA [size, size, 4] in 0..1.
 
-Besides the named ones there is the "random object", which is nothing in particular: it keeps a model from learning the
-list instead of what whole and damaged look like.
+`NAMELESS` ones are nothing in particular: they keep a model from learning the list instead of what whole and damaged
+look like. `DETAILED` ones are full of teeth, holes, pins and print, in as many manners of drawing as could be had: a
+model that knew the `PLAIN` ones alone took all structure of a thing that somebody else had drawn for damage.
 """
 
 from collections.abc import Callable
@@ -11,11 +12,16 @@ import numpy as np
 from . import light as L
 from . import noise as N
 from .noise import Field, Rng
+from .objects_assembled import ASSEMBLED
+from .objects_electric import ELECTRIC
 from .objects_faces import FACES
 from .objects_flat import FLAT
+from .objects_household import HOUSEHOLD
 from .objects_long import LONG
+from .objects_machined import MACHINED
 from .objects_round import ROUND
 from .objects_soft import SOFT
+from .objects_tools import TOOLS
 from .outlines import (
     Place,
     around_centre,
@@ -116,11 +122,7 @@ def random_object(rng: Rng, size: int) -> Field:
     return rgba(shaded(rng, at, body, height, N.between(rng, 0.4, 1.1), N.between(rng, 0, 0.8)), cover(at, d))
 
 
-OBJECTS: dict[str, Callable[[Rng, int], Field]] = {
-    **ROUND,
-    **FACES,
-    **LONG,
-    **FLAT,
-    **SOFT,
-    "random object": random_object,
-}
+PLAIN = {**ROUND, **FACES, **LONG, **FLAT, **SOFT}  # one manner of shading, little detail
+DETAILED = {**MACHINED, **ELECTRIC, **HOUSEHOLD, **TOOLS}  # each module with manners of its own
+NAMELESS = {**ASSEMBLED, "random object": random_object}
+OBJECTS: dict[str, Callable[[Rng, int], Field]] = {**PLAIN, **DETAILED, **NAMELESS}

@@ -16,7 +16,7 @@ from refclip.tokenizer import decode, tokenize
 
 IMAGE, PATCH = 120, 8
 GRID = IMAGE // PATCH
-WINDOWS = {2: 12, 3: 12, 6: 2}  # side in patches: how many of one picture
+WINDOWS = {2: 8, 3: 10, 6: 1}  # side in patches: how many of one picture
 PART = 10  # side of the part of the grid that stands for the whole most of the time
 CELL = 2  # side in pixels of what the probe is asked about, 16 to a patch
 KINDS = tuple(defects.DEFECTS)

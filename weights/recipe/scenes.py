@@ -12,9 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFilter
 
-from recipe.objects import OBJECTS
+from recipe.objects import DETAILED, OBJECTS, PLAIN
+from recipe.objects import NAMELESS as NAMELESS_OBJECTS
 from recipe.surfaces import NAMELESS, SURFACES
 from recipe.surfaces_composed import random_print
+
+MADE = 0.6  # part of the objects that formulas draw; the others are pictures
 
 
 class Pictures(NamedTuple):
@@ -112,8 +115,9 @@ def _ground(rng: np.random.Generator, pictures: Pictures, size: int) -> np.ndarr
 
 def _object(rng: np.random.Generator, pictures: Pictures) -> tuple[np.ndarray, str]:
     """Return a cut-out [128, 128, 4] uint8 and its name."""
-    if rng.random() < 0.35 or not len(pictures.things):
-        name = _MADE[rng.integers(len(_MADE))] if rng.random() < 0.75 else "random object"
+    if rng.random() < MADE or not len(pictures.things):
+        kinds = _KINDS_OF_OBJECTS[rng.choice(3, p=[0.25, 0.45, 0.3])]
+        name = kinds[rng.integers(len(kinds))]
         return (OBJECTS[name](rng, 112) * 255 + 0.5).astype(np.uint8), name
     i = int(rng.integers(len(pictures.things)))
     cut, name = pictures.things[i], str(pictures.names[i])
@@ -158,5 +162,5 @@ def _shadow(rng: np.random.Generator, alpha: Image.Image, size: int) -> np.ndarr
 
 
 _KINDS = tuple(SURFACES)
-_MADE = tuple(OBJECTS)
-NAMES = _KINDS + _MADE  # what procedural pictures are called
+_KINDS_OF_OBJECTS = tuple(PLAIN), tuple(DETAILED), tuple(NAMELESS_OBJECTS)
+NAMES = _KINDS + tuple(OBJECTS)  # what procedural pictures are called

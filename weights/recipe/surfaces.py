@@ -8,9 +8,12 @@ from .surfaces_composed import COMPOSED, random_patchwork
 from .surfaces_laid import LAID
 from .surfaces_made import MADE
 from .surfaces_natural import NATURAL
+from .surfaces_structured import STRUCTURED
 from .surfaces_woven import WOVEN
 
-SURFACES: dict[str, Callable[[Rng, int], Field]] = {**WOVEN, **NATURAL, **LAID, **MADE, **ABSTRACT, **COMPOSED}
+SURFACES: dict[str, Callable[[Rng, int], Field]] = {
+    **WOVEN, **NATURAL, **LAID, **MADE, **STRUCTURED, **ABSTRACT, **COMPOSED,
+}  # fmt: skip
 _WHOLE = list(SURFACES.values())
 SURFACES["random patchwork"] = lambda rng, size: random_patchwork(rng, size, _WHOLE)
 NAMELESS = (*ABSTRACT, *COMPOSED, "random patchwork")  # nothing in particular
