@@ -135,9 +135,8 @@ def feature(rng: Rng, work: Work) -> bool:
     (c, reach, fold), together = layout(rng, work, s, spot)
     used = c[:, 0] < 9
     room = work.free(c * np.array([[(1, 1)], [(-1, 1)], [(1, -1)], [(-1, -1)]]) + (cx, cy))
-    least = room.min(
-        0
-    )  # of the four mirrored places: none lacks its twin for a rounding, only for something in its way
+    # The least of the four mirrored places: none lacks its twin for a rounding, only for something in its way
+    least = room.min(0)
     room = np.where(room[0] - least < 3 * work.dot, least, room[0])
     s = min(s, reach * 0.85, float(room[used].min()) * 0.85 if together else 9.0)
     keep = room > s * 1.1
