@@ -138,7 +138,7 @@ def test_the_damage_is_where_the_cover_says(pictures):
     rng = np.random.default_rng(2)
     inside, outside = [], []
     for _ in range(20):
-        flawless, damaged = pairs.pair(rng, pictures)
+        flawless, damaged = pairs.pair(rng, pictures, moved=0)
         change = np.abs(flawless.image.astype(float) - damaged.image).mean(-1)
         change = change.reshape(GRID, PATCH, GRID, PATCH).mean((1, 3))
         change -= np.median(change)  # light and white balance
@@ -147,6 +147,32 @@ def test_the_damage_is_where_the_cover_says(pictures):
             outside.append(change[damaged.cover == 0].mean())
     assert len(inside) > 8
     assert np.mean(inside) > np.mean(outside) + 5  # greys; sensor noise moves a patch's mean by less than 1
+
+
+def test_the_flawless_copy_may_lie_otherwise(pictures):
+    """Where it does, the thing covers other pixels, about as many of them; where it does not, the same ones."""
+    shares = []
+    for seed in range(12):
+        flawless, damaged = pairs.pair(np.random.default_rng(seed), pictures, moved=0)
+        np.testing.assert_array_equal(flawless.thing, damaged.thing)
+        flawless, damaged = pairs.pair(np.random.default_rng(seed), pictures, moved=1)
+        if damaged.thing.min() < 1:  # not a surface
+            assert (flawless.thing != damaged.thing).any()
+            shares.append((flawless.thing.mean(), damaged.thing.mean()))
+    ours, theirs = np.array(shares).T
+    assert len(shares) >= 4
+    assert np.abs(ours - theirs).max() < 0.25  # of the picture; four tries come no nearer to a close-up
+    assert abs(ours.mean() - theirs.mean()) < 0.06  # and neither copy shows more of the thing than the other
+
+
+def test_a_surface_that_lies_otherwise_has_the_same_pixels(pictures):
+    rng = np.random.default_rng(3)
+    whole = slice(0, pairs.IMAGE), slice(0, pairs.IMAGE)
+    shots = [shot for shot in (scenes.draw(rng, pictures, pairs.IMAGE) for _ in range(12)) if shot.surface]
+    assert len(shots) >= 2
+    for shot in shots:
+        turned = scenes.again(rng, pictures, shot, whole)
+        np.testing.assert_array_equal(np.sort(turned.image, axis=None), np.sort(shot.image, axis=None))
 
 
 def test_held_out_words_are_the_papers_and_are_never_said():

@@ -28,6 +28,7 @@ LEAST_DAMAGED = {2: 0.06, 3: 0.04, 6: 0.015, PART: 0.006, GRID: 0.003}
 MOST_FLAWLESS = 2
 PLAIN_AREA, PLAIN_CHANGE = 0.012, 0.16  # of a picture, and of the range of a channel: what training begins with
 SMALL = 0.01  # of a picture: smaller defects teach slowly, and most are left out
+MOVED = 0.5  # part of the pairs whose flawless copy lies otherwise, so that how a thing lies is learned to be no damage
 TRIES = 6  # defects drawn on one scene before another is drawn, which takes longer
 
 
@@ -101,8 +102,13 @@ class Picture(NamedTuple):
         return bool(self.cover.sum() >= LEAST_DAMAGED[GRID] * IMAGE**2)
 
 
-def pair(rng: np.random.Generator, pictures: scenes.Pictures, *, plain: bool = False) -> tuple[Picture, Picture]:
-    """Draw one thing twice, flawless and damaged, each photographed anew; `plain`: so that nobody overlooks it."""
+def pair(
+    rng: np.random.Generator, pictures: scenes.Pictures, *, plain: bool = False, moved: float = MOVED
+) -> tuple[Picture, Picture]:
+    """Draw one thing twice, flawless and damaged, each photographed anew.
+
+    `plain`: damaged so that nobody overlooks it; `moved`: how often the flawless copy lies otherwise.
+    """
     damage = None
     while damage is None:
         # A third are drawn larger than the picture: close-ups, of which a defect may lie outside
@@ -117,9 +123,13 @@ def pair(rng: np.random.Generator, pictures: scenes.Pictures, *, plain: bool = F
     frame = (slice(top, top + IMAGE), slice(left, left + IMAGE))
     grey = bool(rng.random() < 0.18)
     name = _name(rng, shot)
-    thing = _means(shot.inside[frame], IMAGE // CELL)
+    first = scenes.again(rng, pictures, shot, frame) if rng.random() < moved else shot
     copies = []
-    for pixels, where, what in ((shot.image, np.zeros_like(mask), ()), (image, mask, kinds)):
+    for pixels, inside, where, what in (
+        (first.image, first.inside, np.zeros_like(mask), ()),
+        (image, shot.inside, mask, kinds),
+    ):
+        thing = _means(inside[frame], IMAGE // CELL)
         cover = where[frame].reshape(GRID, PATCH, GRID, PATCH).sum((1, 3), dtype=np.float32)
         fine = _means(where[frame], IMAGE // CELL)
         copies.append(Picture(camera.shoot(rng, pixels[frame], grey=grey), cover, fine, thing, name, what))

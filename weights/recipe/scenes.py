@@ -39,6 +39,7 @@ class Shot(NamedTuple):
     other: np.ndarray  # [s, s, 3], an unrelated texture
     name: str
     surface: bool
+    cut: np.ndarray | None = None  # [128, 128, 4] uint8, the thing as it was cut out; None of a surface
 
 
 def load(folder: Path) -> Pictures:
@@ -61,7 +62,24 @@ def draw(rng: np.random.Generator, pictures: Pictures, size: int) -> Shot:
     ground = _ground(rng, pictures, size)
     cut, name = _object(rng, pictures)
     image, inside = _place(rng, cut, ground, size)
-    return Shot(image, inside, ground, texture(rng, pictures, size), name, False)
+    return Shot(image, inside, ground, texture(rng, pictures, size), name, False, cut)
+
+
+def again(rng: np.random.Generator, pictures: Pictures, shot: Shot, frame: tuple[slice, slice]) -> Shot:
+    """The same thing lying otherwise, half the time on another ground; a surface turned or mirrored.
+
+    Of four ways to lie it is the one that shows in `frame` most nearly as much of the thing as the first did: a damaged
+    thing is drawn where its damage can be seen, and how much of a thing is seen must not tell the two apart.
+    """
+    size = len(shot.image)
+    if shot.cut is None:
+        turned = np.rot90(shot.image, int(rng.integers(4)))[:, :: (1 if rng.random() < 0.5 else -1)]
+        return shot._replace(image=np.ascontiguousarray(turned))
+    ground = shot.ground if rng.random() < 0.5 else _ground(rng, pictures, size)
+    share = shot.inside[frame].mean()
+    ways = [_place(rng, shot.cut, ground, size) for _ in range(4)]
+    image, inside = min(ways, key=lambda way: abs(way[1][frame].mean() - share))
+    return shot._replace(image=image, inside=inside, ground=ground)
 
 
 def texture(rng: np.random.Generator, pictures: Pictures, size: int) -> np.ndarray:
