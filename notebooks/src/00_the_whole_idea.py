@@ -191,7 +191,9 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# Where a change of words moves all pictures by more than a defect moves one, 0 is no border: [02](02_text.ipynb).
+# 0 parts the two kinds in no row. Where a change of words moves all pictures by more than a defect moves one, as
+# "good / bad" does, it cannot: [02](02_text.ipynb). In the other rows no border can: one flawless picture lies to the
+# right of most damaged ones.
 #
 # ## 3. Where?
 #
@@ -327,10 +329,10 @@ plt.show()
 
 # %% [markdown]
 # Dark is usual, bright is rare on the flawless pictures. A map that is bright all over says that the whole picture is
-# unusual: biscuits lie on wood or on linen, and a method may find the rarer ground worth a remark. A map that is bright
-# *around* the thing, and on the thing in many spots of which the defect is but one, is a sign of patches that do not
-# speak for their own place: look at `clip`, whose patches are the tower's own, and then at the methods of the v-v path.
-# [03](03_attention_variants.ipynb) says why.
+# unusual, and not where. It may be the ground: biscuits lie on wood or on linen, and a method may find the rarer one
+# worth a remark. Or the patches do not speak for their own place: those of `clip` are the tower's own, and each has
+# read the whole picture, the hole with it. Look at `clip`, and then at the methods of the v-v path, which are bright at
+# the hole and along the edges. [03](03_attention_variants.ipynb) says why.
 #
 # ## 5. Where it fails
 #

@@ -569,7 +569,7 @@ for (left, middle, right), i in zip(rows, (int(np.flatnonzero(same)[0]), order[-
 plt.show()
 
 # %% [markdown]
-# Before, the two sentences differ by noise alone: all patches lean to one side, and which side is chance. Their AUROC
+# Before, the two sentences differ by noise alone: most patches lean to one side, and which side is chance. Their AUROC
 # may be far from 0.5, since damage is far from the rest along almost any direction; below 0.5 it is on the wrong side.
 # After, compare the dashed curve with the dotted line: only below it do the vectors know something of pictures that
 # they have not seen. And compare the kinds: what was learned is "unlike a biscuit's surface, as this was", which some

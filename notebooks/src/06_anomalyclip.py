@@ -386,8 +386,8 @@ plt.show()
 
 # %% [markdown]
 # That is why focal: what is nearly right already, which is most of a picture, is told to be quiet. Note where it does
-# not help: as long as *all* probabilities are near 0.5, as before training, $(1 - q)^2$ is nearly the same for all
-# pixels, and the focal loss is the cross-entropy times a constant.
+# not help: as long as *all* probabilities are near 0.5, as in an even layer before training, $(1 - q)^2$ is nearly the
+# same for all pixels, and the focal loss is the cross-entropy times a constant.
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 3: focal
@@ -649,7 +649,7 @@ for name, step in (("untrained start", 0), (f"after {STEPS} steps", STEPS)):
 
 # %% [markdown]
 # In the maps compare the columns: where the ground went dark and the defect stayed, contrast was learned, and no new
-# place.
+# place. Much of the biscuits' rim stayed, too: not all that was bright beside the outline has been quieted.
 #
 # The start is the right rival: same model, same words, same map, nothing learned. Did learning win all three? It need
 # not. AUROC asks for the order of *all* pairs of pixels; Dice and focal care for the contrast of the damaged ones,

@@ -469,10 +469,11 @@ plt.show()
 # %% [markdown]
 # The paper's table 4, MVTec AD, learned prompt: pixel AP 54.3 without refinement, 55.6 with one, 55.7 with two; pixel
 # AUROC 96.4, 96.7, 96.7. So the gain that it reports for the second look is about one point, after 800 epochs, and
-# there is next to none for the third. Do the bars above show a gain? If k = 1 is below k = 0 here, the reason to look
-# for is in the pictures x_1: where S_0 is small everywhere, everything fades, and the second look has little to see.
-# Each look also has a projection of its own to learn, behind a first look that keeps changing. One seed and 36 drawn
-# pictures: a hundredth is noise.
+# there is next to none for the third. Do the bars above show a gain? Where k = 1 is below k = 0, look for reasons in
+# the pictures x_1. Where S_0 is small everywhere, everything fades, and the second look has little to see: the burn
+# that S_0 missed stays missed. The hole in the cork is let through, and S_1 drops it all the same, although L_1 ended
+# below L_0: what a look has learned on painted anomalies need not hold for others. Each look also has a projection of
+# its own to learn, behind a first look that keeps changing. One seed and 36 drawn pictures: a hundredth is noise.
 #
 # ## 7. From a map to one score
 #

@@ -461,8 +461,9 @@ print(f"{len(ids)} prompts, the longest of {stops.max() + 1} tokens")
 print(f"all 77 tokens {full:.0f} ms, stopping early {short:.0f} ms: {full / short:.1f} times as fast")
 
 # %% [markdown]
-# This is the largest gain of all, and needs no cleverness with the machine: know what is asked for. In the same way
-# the last block of the image tower computes the class token alone when nobody wants patches (exercise 5 of 01).
+# The two brakes aside, this is the largest gain of all, and needs no cleverness with the machine: know what is asked
+# for. In the same way the last block of the image tower computes the class token alone when nobody wants patches
+# (exercise 5 of 01).
 #
 # ## 8. The sum
 
