@@ -7,6 +7,7 @@ learned before its first evaluation, and kept too (`claims_train`).
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchmarks.claims_list import WORDS
 from benchmarks.claims_verdict import Claim, Setting, encoded, options_of
 from refclip.clip import CLIP
 from refclip.evaluate import Request, evaluate
+from refclip.files import claimed
 from refclip.records import Record
 from refclip.samples import Sample
 from refclip.sources import Source
@@ -48,6 +50,10 @@ class Job(NamedTuple):
         shots = ", ".join(str(setting.shots) for setting in self.settings)
         told = str(encoded(self.settings[0])) + (f", references {shots}" if any(s.shots for s in self.settings) else "")
         return f"{self.part.source.title}: {told}"
+
+    def place(self, folder: Path) -> Path:
+        """What a run claims while it is at this job, so that another in the same folder waits and finds it done."""
+        return folder / "jobs" / hashlib.blake2b(str(self).encode(), digest_size=8).hexdigest()
 
 
 def jobs(claims: Iterable[Claim], parts: Sequence[Part]) -> list[Job]:
@@ -137,7 +143,8 @@ def measure(
     claims : sequence of Claim
     parts : sequence of Part
     folder : path
-        For what is kept. The same folder, and a run goes on where it was.
+        For what is kept. The same folder, and a run goes on where it was. Two runs may share it, each with groups of
+        its own: where both come to the same job, one waits.
     name : str, optional
         Of the object, instead of each category's own.
     batch : int
@@ -160,11 +167,12 @@ def measure(
         began = time.perf_counter()
         found: list[Record] = []
         try:
-            learned = learn(clip, job, folder / "learned")
-            for source, request in requests(job, name, batch, learned):
-                done = evaluate(clip, source, request, folder)
-                found += done.records
-                failed += [f"{job}: {text}" for text in done.failed]
+            with claimed(job.place(folder), wait=True):
+                learned = learn(clip, job, folder)
+                for source, request in requests(job, name, batch, learned):
+                    done = evaluate(clip, source, request, folder)
+                    found += done.records
+                    failed += [f"{job}: {text}" for text in done.failed]
         except (ValueError, FloatingPointError) as error:
             failed.append(f"{job}: {error}")
         for setting in job.settings:
@@ -178,13 +186,14 @@ def measure(
 
 
 def learn(clip: CLIP, job: Job, folder: Path) -> dict[int, Path] | None:
-    """Seed -> file, of what a job's settings are learned with; None if nothing is."""
+    """Seed -> file in `folder`/learned, of what a job's settings are learned with; None if nothing is."""
     setting = encoded(job.settings[0])
     if setting.learning is None:
         return None
     from benchmarks.claims_train import learned_for  # here, not above: it draws on weights/
 
-    return {seed: learned_for(clip, setting, seed, job.part.source, folder) for seed in job.part.seeds}
+    with claimed(folder / "jobs" / f"learning-{setting.method}", wait=True):  # jobs may be learned with the same file
+        return {seed: learned_for(clip, setting, seed, job.part.source, folder / "learned") for seed in job.part.seeds}
 
 
 def _images(record: Record) -> int:

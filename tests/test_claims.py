@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from recipe.auxiliary import auxiliary
 from scipy import stats
 
 import refclip
-from benchmarks import claims, table
+from benchmarks import claims, claims_run, table
 from benchmarks.claims_list import CLAIMS, GROUPS, WORDS
 from benchmarks.claims_page import as_json, page, summary
 from benchmarks.claims_run import Part, jobs, measure, requests, thinned, words_for
@@ -328,6 +329,30 @@ def test_stopped_and_taken_up_again(small, parts, whole, tmp_path, files):
     a, b = (without_seconds(as_json({"G": TRIED}, found, **FACTS)) for found in (whole[0], again))
     assert a == b
     assert counted(small, parts, tmp_path)[1] == 0
+
+
+def test_two_runs_share_a_folder(small, parts, whole, tmp_path, monkeypatch):
+    """Both come to the same jobs at the same time: each is done once, and both have the whole result."""
+    at_work, together, real = set(), [], claims_run.evaluate
+
+    def evaluate(clip, source, request, folder):
+        key = source.title, str([one.name for one in source.categories]), str(request)
+        together.extend(at_work & {key})
+        at_work.add(key)
+        try:
+            return real(clip, source, request, folder)
+        finally:
+            at_work.discard(key)
+
+    monkeypatch.setattr(claims_run, "evaluate", evaluate)
+    encoded, encode_one = [], encode._encode
+    monkeypatch.setattr(encode, "_encode", lambda *args: (encoded.append(1), encode_one(*args))[1])
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(measure, small, TRIED, parts, tmp_path, batch=4) for _ in range(2)]
+        found = [run.result() for run in runs]
+    assert together == [] and len(encoded) == whole[1]
+    results = [without_seconds(as_json({"G": TRIED}, one, **FACTS)) for one in (whole[0], *found)]
+    assert results[0] == results[1] == results[2]
 
 
 # --- the page and the command ----------------------------------------------------------------------------------------
