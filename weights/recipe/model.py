@@ -36,7 +36,8 @@ PROBED = 2 * (PATCH // CELL) ** 2 + len(KINDS)
 # Products of the blocks in bfloat16 where the processor has instructions for it (twice the speed); float32 elsewhere,
 # where they would be emulated (a tenth of the speed)
 HALF = torch.cpu._is_avx512_bf16_supported()
-ORDER = 0.5  # weight of the order of one thing's views, beside 1 for each kind of view
+ORDER = 0.5  # weight of the order of one thing's whole views, beside 1 for each kind of view
+WINDOW_ORDER = 1.0  # and of its windows, of which a map is made: pixels are judged by their order within one category
 CONTRAST = 1.0  # weight of the contrast with captions, beside 1 for each kind of view
 
 
@@ -206,7 +207,7 @@ def losses(model: CLIP, probe: nn.Linear, batch: Batch, whole: bool) -> Losses:
         known = truth >= 0
         which = "whole" if side == largest else side
         out[f"state_{which}"] = F.binary_cross_entropy_with_logits(logits[known], truth[known])
-        out[f"order_{which}"] = ORDER * _order(logits, truth)
+        out[f"order_{which}"] = (ORDER if side == largest else WINDOW_ORDER) * _order(logits, truth)
     return out
 
 
