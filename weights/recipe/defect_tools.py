@@ -85,7 +85,7 @@ def _gauss(s: int, quarter: int) -> np.ndarray:
     """A Gaussian blur of deviation quarter / 4 as a matrix [s, s]; rows sum to 1, so borders are not darkened."""
     at = np.arange(s)
     matrix = np.exp(-0.5 * ((at[:, None] - at) * 4 / quarter) ** 2)
-    matrix[matrix < 1e-9] = 0  # in float32 many would be subnormal, which makes a product ten times as slow
+    matrix[matrix < 1e-9] = 0  # in float32 many would be subnormal, which make a product ten times as slow and more
     return (matrix / matrix.sum(1, keepdims=True)).astype(np.float32)
 
 
