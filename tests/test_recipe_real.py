@@ -17,6 +17,7 @@ from recipe.data_sources import archive_name
 
 import refclip
 from refclip import toy
+from refclip.prompts import WINCLIP_STATES
 
 ROWS = [(f"cell{i:04d}.png", (0.0, 1.0, 1 / 3)[i % 3], ("mono", "poly")[i // 3 % 2]) for i in range(60)]
 
@@ -266,3 +267,12 @@ def test_the_option_hands_the_fetched_sets_on(tmp_path, monkeypatch):
     seen.clear()
     assert CliRunner().invoke(evaluate_mini.main, ["--data", str(tmp_path)]).exit_code == 0
     assert seen == {}
+
+
+def test_where_wordings_lie(mini):
+    """A prototype is the mean of its words' embeddings, which are of nearly one length: so is its place of theirs."""
+    flawless, damaged = WINCLIP_STATES
+    places = evaluate.wordings(mini, (*flawless, *damaged))
+    assert np.mean([places[word] for word in flawless]) == pytest.approx(-1, abs=0.05)
+    assert np.mean([places[word] for word in damaged]) == pytest.approx(1, abs=0.05)
+    assert max(places["{}"], places["flawless {}"]) < -0.9 < 0.9 < places["damaged {}"]

@@ -544,6 +544,9 @@ for which, place in (("best", pairs.argmax()), ("worst", pairs.argmin())):
 for said in (s.replace("{}", "washer") for s in states.abnormal):
     some = pairs[[said in text for text in unique["abnormal"]]]  # one state in every template
     print(f"{said:18} {some.min():.2f} to {some.max():.2f}, median {np.median(some):.2f}")
+kept_back = np.outer(["with flaw" in text for text in unique["abnormal"]],
+                     ["without flaw" in text for text in unique["normal"]])  # fmt: skip
+print(f"worse than chance: {(pairs < 0.5).sum()} pairs, of these without / with flaw: {(pairs < 0.5)[kept_back].sum()}")
 
 # %% [markdown]
 # Thousands of detectors that differ in one sentence, on the same pictures: the spread is what a choice of words is
@@ -554,9 +557,10 @@ for said in (s.replace("{}", "washer") for s in states.abnormal):
 # from this figure either.
 #
 # And mind whose spread it is: this small model was trained on captions in most of these words, until they meant the
-# same to it. A few were kept back from it, "with flaw" among them, and the long tail on the left is made of that one:
-# look at the last four lines. A pretrained CLIP met each of the words in other company; its spread on photographs is
-# yours to measure.
+# same to it. A few were kept back from it, "without flaw" and "with flaw" among them, and a word that was never learned
+# may mean anything: the heap on the left is made of the pairs of these two (the last line counts them), and so is the
+# best pair of all, which speaks of a bright photo and of a jpeg corrupted one. A pretrained CLIP met each of the words
+# in other company; its spread on photographs is yours to measure.
 #
 # ## What to remember
 #

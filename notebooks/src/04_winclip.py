@@ -461,7 +461,7 @@ print(f"image tiling would take {tiled:,} tokens a picture, windows take {sum(fe
 # compared is the *order* within each half, and even that, here, rests on thirty drawn pictures: differences of a point
 # or two are not told apart by them ([09](09_metrics.ipynb), the end). Patch tokens come last here as in the paper, and
 # far behind; but this model was trained on windows, which CLIP was not. The harmonic mean is ahead of the arithmetic in
-# AUROC and AUPRO, and level in F1-max: it pays where windows disagree. One step is not shared. In the paper the image
+# AUROC and AUPRO, and not in F1-max: it pays where windows disagree. One step is not shared. In the paper the image
 # scale raises all three measures, here F1-max alone: it lifts the flawless pixels of a damaged picture with the others.
 #
 # ## 7. WinCLIP+: three memories
@@ -662,9 +662,10 @@ for how in ("mean", "harmonic", "references"):
 
 # %% [markdown]
 # Distances fall with K; they fall on flawless *and* on damaged patches, so metrics need not rise. With drawn
-# references the draw matters too: the paper's numbers are means over five draws, these curves are one. On the right two
-# curves coincide: from picture to picture $\mathrm{ascore}_0$ varies far more than $\max_{ij} \mathbf M^W_{ij}$, and
-# orders the pictures of equation 6 alone.
+# references the draw matters too: the paper's numbers are means over five draws, these curves are one. On the right
+# equation 6 stays near $\mathrm{ascore}_0$, which varies far more from picture to picture than
+# $\max_{ij} \mathbf M^W_{ij}$ and all but decides their order, although the latter alone orders these pictures better:
+# a sum listens to what varies, not to what is right.
 #
 # ## 9. A failure, chosen by code
 #

@@ -21,8 +21,10 @@ from refclip.methods import winclip
 from refclip.nn import normalize, softmax
 from refclip.prediction import predict
 from refclip.preprocess import preprocess, to_original
+from refclip.prompts import WINCLIP_STATES, WINCLIP_TEMPLATES_A, States, compose
 from refclip.statistics import bootstrap, paired_interval
 from refclip.transformer import Dual
+from refclip.zeroshot import prototypes
 
 SEEDS = 5
 
@@ -247,6 +249,25 @@ def held_out_words(clip: CLIP, seed: int = 0) -> dict[str, Any]:
     return mean(rows)._asdict()
 
 
+# Words of the recipe's kinds of defect, then words that it has in no caption
+TRIED = ("cracked {}", "stained {}", "torn {}", "{} with a hole", "bent {}", "burnt {}", "rotten {}", "ruined {}")
+
+
+def wordings(clip: CLIP, words: Sequence[str], seed: int = 0) -> dict[str, float]:
+    """Where wordings lie from WinCLIP's prototype of the flawless, -1, to that of the damaged, +1.
+
+    The mean over the names of `toy(seed)`. A wording beside the line between the two lies where its foot does.
+    """
+    found: dict[str, list[float]] = {word: [] for word in words}
+    for category in toy.toy(seed).categories:
+        flawless, damaged = prototypes(clip, compose(category.words, WINCLIP_STATES, WINCLIP_TEMPLATES_A))
+        middle, half = (flawless + damaged) / 2, (damaged - flawless) / 2
+        for word in words:
+            own = prototypes(clip, compose(category.words, States((word,), (word,)), WINCLIP_TEMPLATES_A))[0]
+            found[word].append(float((own - middle) @ half / (half @ half)))
+    return {word: float(np.mean(places)) for word, places in found.items()}
+
+
 def report(
     weights: Path,
     data: Path | None,
@@ -270,6 +291,7 @@ def report(
     out: dict[str, Any] = {"logit scale": float(clip.logit_scale)}
     out |= {"toy": on_toy(clip), "busy toy": on_toy(clip, busy=True)}
     out["held-out words"] = held_out_words(clip)
+    out["wordings"] = wordings(clip, (*TRIED, *captions.HELD_STATES.normal, *captions.HELD_STATES.abnormal))
     out["attention"] = attention_variants(clip)
     if data is not None:
         out["pictures"] = held_out_pictures(clip, data)
@@ -285,7 +307,9 @@ def table(found: dict[str, Any]) -> str:
         lines += [*_table_beside_baselines(found[which], call), ""]
         if which == "toy":
             lines.insert(-1, _row("winclip, held-out wordings", found["held-out words"]))
-    lines += ["| patch maps on toy(), 5 seeds | pixel AUROC | AUPRO |", "|---|---|---|"]
+    lines += ["| wording | flawless -1, damaged +1 |", "|---|---|"]
+    lines += [f"| {word.replace('{}', '...')} | {place:+.2f} |" for word, place in found["wordings"].items()]
+    lines += ["", "| patch maps on toy(), 5 seeds | pixel AUROC | AUPRO |", "|---|---|---|"]
     for name, values in found["attention"]["values"].items():
         auroc, pro = np.mean(values, axis=0)
         lines.append(f"| {name} | {auroc:.3f} | {pro:.3f} |")
