@@ -273,6 +273,7 @@ def test_where_wordings_lie(mini):
     """A prototype is the mean of its words' embeddings, which are of nearly one length: so is its place of theirs."""
     flawless, damaged = WINCLIP_STATES
     places = evaluate.wordings(mini, (*flawless, *damaged))
-    assert np.mean([places[word] for word in flawless]) == pytest.approx(-1, abs=0.05)
-    assert np.mean([places[word] for word in damaged]) == pytest.approx(1, abs=0.05)
+    for words, end in ((flawless, -1), (damaged, 1)):
+        # the lengths of single embeddings differ by 2 % from the shortest to the longest, so a mean's place by no more
+        assert np.mean([places[word] for word in words]) == pytest.approx(end, abs=0.02)
     assert max(places["{}"], places["flawless {}"]) < -0.9 < 0.9 < places["damaged {}"]
