@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from recipe import camera, captions, defects, pairs, scenes
+from recipe import camera, captions, defects, pairs, scenes, state_words
 from recipe.pairs import GRID, LEAST_DAMAGED, MOST_FLAWLESS, PART, PATCH, WINDOWS
 from threadpoolctl import threadpool_limits
 
@@ -115,13 +115,16 @@ def test_a_caption_is_true_of_its_own_picture(batch):
     assert not batch.same[:12, 12:24].diagonal().any() or (batch.truth[GRID][12:, 0] != 1).any()
 
 
-def test_prompts_are_flawless_then_damaged(batch):
-    normal = set(captions.STATES.normal)
+def test_prompts_are_flawless_then_damaged(pictures, monkeypatch):
+    """With the papers' words alone, whose two lists share none: every prompt speaks of the state of its place."""
+    monkeypatch.setattr(captions, "MORE_WORDS", 0)
+    monkeypatch.setattr(captions, "NOTHING_SAID", 0)
+    batch = pairs.batch(np.random.default_rng(5), pictures, 12, extra=0)
+    words = [w.replace("{}", "").strip() for w in captions.STATES.abnormal]
     for i, text in enumerate(said(batch.prompts)):
         damaged = (i // pairs.PROMPTS) % 2 == 1
-        words = [w.replace("{}", "").strip() for w in captions.STATES.abnormal]
         speaks = any(f" {w}" in f" {text}" for w in [*words, "anomalous"])
-        assert speaks == damaged, (text, normal)
+        assert speaks == damaged, text
 
 
 def test_same_rng_same_batch(pictures):
@@ -182,11 +185,60 @@ def test_held_out_words_are_the_papers_and_are_never_said():
     assert set(captions.HELD_TEMPLATES) <= {t for templates in TEMPLATES.values() for t in templates}
     rng = np.random.default_rng(0)
     texts = [captions.caption(rng, "cup", bool(i % 2)) for i in range(4000)]
+    texts += [captions.question(rng, "cup", bool(i % 2)) for i in range(8000)]
     texts += [captions.kind_caption(rng, "cup", (("cracked", "a crack"),)) for _ in range(1000)]
     stems = [t.split("{}") for t in captions.HELD_TEMPLATES]
     for text in texts:
         assert not any(w.replace("{}", "cup") in text for w in held), text
         assert not any(text.startswith(a) and text.endswith(b) for a, b in stems), text
+        assert not {*state_words.HELD["flawless"], *state_words.HELD["damaged"]} & set(text.strip(".").split()), text
+
+
+def test_the_two_states_share_no_words():
+    flawless = {*state_words.FLAWLESS, *state_words.IN_FLAWLESS_STATE, *captions.STATES.normal}
+    damaged = {*state_words.DAMAGED, *state_words.ONLY_ASKED, *state_words.IN_DAMAGED_STATE, *captions.STATES.abnormal}
+    assert not flawless & damaged
+    assert not {*state_words.ANY_DAMAGE} & {*state_words.KINDS_OF_DAMAGE}
+
+
+def test_state_words_say_the_state_that_was_asked_for():
+    """Said of a picture, no word for a kind of damage, which may be untrue of it; "without" and "not" turn round."""
+    rng = np.random.default_rng(1)
+    kinds = {*state_words.ONLY_ASKED, *state_words.KINDS_OF_DAMAGE}
+    heard = {False: set(), True: set()}
+    for i in range(6000):
+        damaged, asked = bool(i % 2), i % 4 > 1
+        text = state_words.state(rng, damaged, asked)
+        assert text.count("{}") == 1
+        phrase = text in (state_words.IN_DAMAGED_STATE if damaged else state_words.IN_FLAWLESS_STATE)
+        before, _, behind = text.partition("{}")
+        if phrase:
+            continue
+        if before.strip() or behind.startswith(" that is") and "not" not in behind:
+            word = before.strip() or behind.removeprefix(" that is ")
+            of = (state_words.DAMAGED + state_words.ONLY_ASKED) if damaged else state_words.FLAWLESS
+        elif " that is not " in behind:
+            word = behind.removeprefix(" that is not ")
+            of = state_words.NEGATED_FLAWLESS if damaged else state_words.NEGATED_DAMAGED
+        else:
+            lacking = behind.startswith((" without", " with no", " free"))
+            assert lacking != damaged, text
+            word = next(w for w in (*state_words.ANY_DAMAGE, *state_words.KINDS_OF_DAMAGE) if behind.endswith(f" {w}"))
+            of = (*state_words.ANY_DAMAGE, *state_words.KINDS_OF_DAMAGE)
+        assert word in of, text
+        if damaged and not asked:
+            assert word not in kinds, text
+        heard[damaged].add(word)
+    assert heard[True] >= {*state_words.DAMAGED, *state_words.ONLY_ASKED, *state_words.NEGATED_FLAWLESS}
+    assert heard[False] >= {*state_words.FLAWLESS, *state_words.NEGATED_DAMAGED}
+
+
+def test_words_that_say_nothing_are_of_no_list():
+    rng = np.random.default_rng(2)
+    for _ in range(2000):
+        word = state_words.says_nothing(rng).removesuffix(" {}")
+        assert word not in state_words.speaking()
+        assert {word} & {"damaged", "broken", "flawless", "perfect", "defect"} == set()
 
 
 def test_camera_keeps_the_picture():

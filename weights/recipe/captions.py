@@ -1,13 +1,15 @@
-"""What is said of a picture in training: the papers' state words and templates, some of them kept back for evaluation.
+"""What is said of a picture in training, and asked of it: the papers' state words and templates, and more of them.
 
 A wording that training never sees tells whether the text tower has learnt words or sentences by heart: HELD_STATES and
-HELD_TEMPLATES are that test (see `evaluate.py`). The lists themselves are in `refclip/prompts.py`.
+HELD_TEMPLATES are that test (see `evaluate.py`). The papers' lists are in `refclip/prompts.py`, the others in
+`state_words.py`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from recipe import state_words
 from refclip.prompts import (
     ANOMALYCLIP_CLIP_STATES,
     ANOVL_STATES,
@@ -54,6 +56,8 @@ OTHER_TEMPLATES = tuple(
     if template not in HELD_TEMPLATES and not any(word in template for word in _STRANGE)
 )
 SENTENCES = ANOMALYCLIP_CLIP_STATES  # whole sentences: no template around them
+MORE_WORDS = 0.3  # part of the captions whose words are not the papers'; most methods speak with the papers'
+NOTHING_SAID = 0.06  # part of the questions whose words say nothing of the state
 
 
 def template(rng: np.random.Generator) -> str:
@@ -62,7 +66,7 @@ def template(rng: np.random.Generator) -> str:
 
 
 def state(rng: np.random.Generator, damaged: bool) -> str:
-    """Draw the words for one of the two states, with a `{}` for the name."""
+    """Draw the papers' words for one of the two states, with a `{}` for the name."""
     return _pick(rng, STATES.abnormal if damaged else STATES.normal)
 
 
@@ -70,14 +74,33 @@ def caption(rng: np.random.Generator, name: str, damaged: bool) -> str:
     """Say of a thing that it is damaged, or not, in general words."""
     if rng.random() < 0.03:
         return (SENTENCES.abnormal if damaged else SENTENCES.normal)[0].replace("{}", name)
-    return template(rng).replace("{}", state(rng, damaged).replace("{}", name))
+    words = state_words.state(rng, damaged, asked=False) if rng.random() < MORE_WORDS else state(rng, damaged)
+    return _said(rng, words, name)
+
+
+def question(rng: np.random.Generator, name: str, damaged: bool) -> str:
+    """Ask for a thing in one of the two states: of the prompts for both, a picture is to choose the true one.
+
+    Some words say nothing of the state and are drawn for both, so that a word never met means neither.
+    """
+    draw = rng.random()
+    if draw < NOTHING_SAID:
+        return _said(rng, state_words.says_nothing(rng), name)
+    if draw < NOTHING_SAID + MORE_WORDS:
+        return _said(rng, state_words.state(rng, damaged, asked=True), name)
+    if draw > 0.97:
+        return (SENTENCES.abnormal if damaged else SENTENCES.normal)[0].replace("{}", name)
+    return _said(rng, state(rng, damaged), name)
 
 
 def kind_caption(rng: np.random.Generator, name: str, words: tuple[tuple[str, str], ...]) -> str:
     """Say which defect it is: "a photo of a cracked cup" or "a photo of a cup with a crack"."""
     adjective, noun = words[rng.integers(len(words))]
-    said = f"{adjective} {name}" if rng.random() < 0.5 else f"{name} with {noun}"
-    return template(rng).replace("{}", said)
+    return _said(rng, f"{adjective} {{}}" if rng.random() < 0.5 else f"{{}} with {noun}", name)
+
+
+def _said(rng: np.random.Generator, words: str, name: str) -> str:
+    return template(rng).replace("{}", words.replace("{}", name))
 
 
 def _pick(rng: np.random.Generator, words: tuple[str, ...]) -> str:

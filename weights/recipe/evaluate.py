@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import refclip
-from recipe import baselines, captions
+from recipe import baselines, captions, state_words
 from refclip import metrics, toy
 from refclip.clip import CLIP, encode_image, encode_text, encode_tokens
 from refclip.methods import winclip
@@ -249,8 +249,8 @@ def held_out_words(clip: CLIP, seed: int = 0) -> dict[str, Any]:
     return mean(rows)._asdict()
 
 
-# Words of the recipe's kinds of defect, then words that it has in no caption
-TRIED = ("cracked {}", "stained {}", "torn {}", "{} with a hole", "bent {}", "burnt {}", "rotten {}", "ruined {}")
+# Words of the recipe's kinds of defect; words that it asks for; words that say nothing of a state
+TRIED = ("cracked {}", "stained {}", "{} with a hole", "bent {}", "ruined {}", "{} that is not intact", "violet {}")
 
 
 def wordings(clip: CLIP, words: Sequence[str], seed: int = 0) -> dict[str, float]:
@@ -291,7 +291,9 @@ def report(
     out: dict[str, Any] = {"logit scale": float(clip.logit_scale)}
     out |= {"toy": on_toy(clip), "busy toy": on_toy(clip, busy=True)}
     out["held-out words"] = held_out_words(clip)
-    out["wordings"] = wordings(clip, (*TRIED, *captions.HELD_STATES.normal, *captions.HELD_STATES.abnormal))
+    held = (f"{word} {{}}" for words in state_words.HELD.values() for word in words)
+    papers = (*captions.HELD_STATES.normal, *captions.HELD_STATES.abnormal)
+    out["wordings"] = wordings(clip, (*TRIED, *papers, *held))
     out["attention"] = attention_variants(clip)
     if data is not None:
         out["pictures"] = held_out_pictures(clip, data)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recipe import camera, captions, defects, scenes
-from refclip.tokenizer import decode, tokenize
+from recipe import camera, captions, defects, scenes, state_words
+from refclip.tokenizer import tokenize
 
 IMAGE, PATCH = 120, 8
 GRID = IMAGE // PATCH
@@ -65,7 +65,7 @@ def batch(
         np.array(states[: len(shots)])[:, None] == np.array(states)[None]
     )
     prompts = [
-        captions.caption(rng, name, damaged)
+        captions.question(rng, name, damaged)
         for name in [*(_asked(rng, name, pictures) for name in names), "object"]
         for damaged in (False, True)
         for _ in range(PROMPTS)
@@ -194,10 +194,7 @@ def _asked(rng: np.random.Generator, name: str, pictures: scenes.Pictures) -> st
         return name
     if draw < 0.85:
         return _any_name(rng, pictures)
-    while True:
-        word = decode([int(rng.integers(512, 49_406))]).strip()  # the first 512 ids are single bytes
-        if len(word) > 2 and word.isalpha():
-            return word
+    return state_words.any_word(rng)
 
 
 def _said(rng: np.random.Generator, picture: Picture) -> str:
