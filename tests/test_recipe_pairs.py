@@ -214,7 +214,7 @@ def test_state_words_say_the_state_that_was_asked_for():
         before, _, behind = text.partition("{}")
         if phrase:
             continue
-        if before.strip() or behind.startswith(" that is") and "not" not in behind:
+        if before.strip() or (behind.startswith(" that is") and "not" not in behind):
             word = before.strip() or behind.removeprefix(" that is ")
             of = (state_words.DAMAGED + state_words.ONLY_ASKED) if damaged else state_words.FLAWLESS
         elif " that is not " in behind:

@@ -33,9 +33,9 @@ DAMAGED = _listed("""
 # Damage of which the recipe draws no picture, or not every kind. Of a picture they would be untrue; but of a damaged
 # thing "which is it, flawless or bent?" has an answer, and users will ask it
 ONLY_ASKED = _listed("""
-    bent | burnt | scorched | melted | rotten | mouldy | mushy | crushed | squashed | ripped | frayed | leaking | loose |
-    twisted | warped | burst | swollen | decayed | rusted | corroded | dull | unglued | detached | disconnected |
-    misaligned | squeezed | bruised | wilted | collapsed | eroded | fractured | pierced
+    bent | burnt | scorched | melted | rotten | mouldy | mushy | crushed | squashed | ripped | frayed | leaking |
+    loose | twisted | warped | burst | swollen | decayed | rusted | corroded | dull | unglued | detached |
+    disconnected | misaligned | squeezed | bruised | wilted | collapsed | eroded | fractured | pierced
 """)
 # "{} with ...", and "{} without ..."
 ANY_DAMAGE = _listed("""
