@@ -13,6 +13,8 @@ from functools import cache
 
 import numpy as np
 
+from recipe import defects
+from refclip.prompts import STATES
 from refclip.tokenizer import decode
 
 
@@ -95,10 +97,12 @@ def any_word(rng: np.random.Generator) -> str:
 
 @cache
 def speaking() -> frozenset[str]:
-    """Every word of the lists here, which must not be drawn as one that says nothing."""
+    """Every word of the lists here, of the papers' and of the kinds of defect: none may be drawn as saying nothing."""
     lists = (FLAWLESS, DAMAGED, ONLY_ASKED, NEGATED_FLAWLESS, NEGATED_DAMAGED, ANY_DAMAGE, KINDS_OF_DAMAGE)
     phrases = (IN_FLAWLESS_STATE, IN_DAMAGED_STATE, *HELD.values())
-    return frozenset(word for part in (*lists, *phrases) for text in part for word in text.split())
+    papers = (words for states in STATES.values() for words in states)
+    kinds = (words for pairs in defects.WORDS.values() for words in pairs)
+    return frozenset(word for part in (*lists, *phrases, *papers, *kinds) for text in part for word in text.split())
 
 
 def _word(rng: np.random.Generator, damaged: bool, asked: bool) -> str:
