@@ -36,7 +36,7 @@ from refclip import viz
 SEED = 7
 NOTE = (
     "WinCLIP, zero-shot, with refclip-mini: a small model of our own, trained from scratch so that this runs offline, "
-    "not the pretrained CLIP of the papers. The first of its five trainings had all of these photographs but the page, "
+    "not the pretrained CLIP of the papers. The first of its six trainings had all of these photographs but the page, "
     "with other defects: judge it by the page, and by its card. The defects were drawn into copies of the photographs "
     "and are outlined; they were chosen for how they look, not for how they score. Noticed: the image's score rose by "
     "0.05 or more. Located: the map's pixel AUROC is 0.8 or more, and at least 0.05 above that of the clean "

@@ -191,9 +191,10 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# 0 parts the two kinds in no row. Where a change of words moves all pictures by more than a defect moves one, as
-# "good / bad" does, it cannot: [02](02_text.ipynb). In the other rows no border can: one flawless picture lies to the
-# right of most damaged ones.
+# 0 parts the two kinds in no row, and no other border can: one flawless picture lies to the right of most damaged ones.
+# And a word is not worth what it means to us. "A bad biscuit", said like this, is to this model nearly "a good biscuit":
+# in the captions it read, "a bad" begins "a bad photo of", which says nothing of the thing. What words are worth is
+# measured in [02](02_text.ipynb).
 #
 # ## 3. Where?
 #

@@ -545,22 +545,22 @@ for said in (s.replace("{}", "washer") for s in states.abnormal):
     some = pairs[[said in text for text in unique["abnormal"]]]  # one state in every template
     print(f"{said:18} {some.min():.2f} to {some.max():.2f}, median {np.median(some):.2f}")
 kept_back = np.outer(["with flaw" in text for text in unique["abnormal"]],
-                     ["without flaw" in text for text in unique["normal"]])  # fmt: skip
-print(f"worse than chance: {(pairs < 0.5).sum()} pairs, of these without / with flaw: {(pairs < 0.5)[kept_back].sum()}")
+                     ["unblemished" in text for text in unique["normal"]])  # fmt: skip
+print(f"worse than chance: {(pairs < 0.5).sum()} pairs, unblemished / with flaw: {(pairs < 0.5)[kept_back].sum()}")
 
 # %% [markdown]
 # Thousands of detectors that differ in one sentence, on the same pictures: the spread is what a choice of words is
 # worth. (Heights are in powers of ten: a bar one step lower holds a tenth of the pairs.) Read the best and the worst
 # pair aloud: would you have guessed which is which? The best is known only with the labels in sight; picking it is
-# picking by the answer. The ensemble is what one gets without peeking. Here it beats neither the best pair nor, by
-# a hair, the typical one. On 34 pictures the AUROC itself is uncertain by about 0.1, so do not read a ranking of words
-# from this figure either.
+# picking by the answer. The ensemble is what one gets without peeking. Here it does not beat the best pair, and is
+# as good as the typical one. On 34 pictures the AUROC itself is uncertain by about 0.1, so do not read a ranking of
+# words from this figure either.
 #
 # And mind whose spread it is: this small model was trained on captions in most of these words, until they meant the
-# same to it. A few were kept back from it, "without flaw" and "with flaw" among them, and a word that was never learned
-# may mean anything: the heap on the left is made of the pairs of these two (the last line counts them), and so is the
-# best pair of all, which speaks of a bright photo and of a jpeg corrupted one. A pretrained CLIP met each of the words
-# in other company; its spread on photographs is yours to measure.
+# same to it. A few were kept back from it, "unblemished" and "with flaw" among them, and a word that was never learned
+# may mean anything: the heap on the left is made of pairs of these two (the last line counts them), and so is the best
+# pair of all; in a close-up photo they mean one thing, in a cropped photo another. A pretrained CLIP met each of the
+# words in other company; its spread on photographs is yours to measure.
 #
 # ## What to remember
 #

@@ -461,7 +461,7 @@ print(f"image tiling would take {tiled:,} tokens a picture, windows take {sum(fe
 # compared is the *order* within each half, and even that, here, rests on thirty drawn pictures: differences of a point
 # or two are not told apart by them ([09](09_metrics.ipynb), the end). Patch tokens come last here as in the paper, and
 # far behind; but this model was trained on windows, which CLIP was not. The harmonic mean is ahead of the arithmetic in
-# AUROC and AUPRO, and not in F1-max: it pays where windows disagree. One step is not shared. In the paper the image
+# AUROC and AUPRO, and hardly in F1-max: it pays where windows disagree. One step is not shared. In the paper the image
 # scale raises all three measures, here F1-max alone: it lifts the flawless pixels of a damaged picture with the others.
 #
 # ## 7. WinCLIP+: three memories
@@ -600,8 +600,8 @@ print("share of the sum in equation 5:", {name: f"{m.sum() / whole_sum:.0%}" for
 # These four have a scale each, for once: they are distances in different spaces, and on one scale some would be dark.
 # Read the bars. Equation 5 adds them as they are, so the memory with the largest distances decides most of the mean.
 # Did the shares above come out as thirds? The same holds between $\mathbf M^W$ and the map of language where the two
-# are fused, and for the two halves of equation 6. None of the four picks out the burn: beside a single reference, other
-# wood is as unusual.
+# are fused, and for the two halves of equation 6. None of the four picks out the burn, though the windows' do not
+# overlook it: beside a single reference, other wood is as unusual.
 
 # %% [markdown] tags=["predict"]
 # ## 8. One, two, four references

@@ -10,7 +10,7 @@
 # - derive a vjp on paper, and check it so that a mistake cannot hide;
 # - choose the step of a numerical check, and say why both a larger and a smaller one are worse;
 # - read the library's tape, and predict what it keeps in memory;
-# - train two prompt vectors, and tell whether they learned anything.
+# - train two prompts, and tell whether they learned anything.
 #
 # **You need** [01](01_clip_from_scratch.ipynb) and [02](02_text.ipynb). **Time:** an hour and a half to work through;
 # running all cells takes well under a minute on two cores.
@@ -483,11 +483,11 @@ for recomputed in (False, True):
 np.testing.assert_allclose(*results, rtol=1e-4, atol=1e-6 * np.abs(results[0]).max())  # float32, perhaps another order
 
 # %% [markdown]
-# ## 8. Two prompt vectors are trained
+# ## 8. Two prompts are trained
 #
-# Both classes, normal and abnormal, have the same sentence: "x a photo of an object". Only what stands in the place of
-# "x" differs, one learned vector each, and it begins as noise. Both towers are frozen; the patch tokens are those of
-# the v-v path, in which each patch speaks for itself more than for the whole picture; how is told in
+# Both classes, normal and abnormal, have the same sentence: "x x x x a photo of an object". Only what stands in the
+# places of "x" differs, four learned vectors each, and they begin as noise. Both towers are frozen; the patch tokens
+# are those of the v-v path, in which each patch speaks for itself more than for the whole picture; how is told in
 # [03](03_attention_variants.ipynb), and not needed here. The loss is the cross-entropy of each patch of two pictures of
 # dirty biscuits, at a temperature of 0.07.
 
@@ -503,7 +503,8 @@ def patches_and_labels(pictures):
     return found, (share > np.minimum(0.25, share.max(axis=1, keepdims=True) / 2)).astype(int)
 
 
-ids = tokenize(["x a photo of an object"] * 2)
+TOKENS = 4
+ids = tokenize(["x " * TOKENS + "a photo of an object"] * 2)
 embedded, ends = embed_tokens(clip.text, ids), end_of_text(ids)
 
 
@@ -523,7 +524,7 @@ same = kinds == "contamination"  # new pictures of the kind that is learned
 # of damage, too? And on kinds of damage that were never shown?
 
 # %%
-start = {"prompt": (0.02 * rng.normal(size=(2, 1, embedded.shape[-1]))).astype(np.float32)}  # [classes, 1, d]
+start = {"prompt": (0.02 * rng.normal(size=(2, TOKENS, embedded.shape[-1]))).astype(np.float32)}  # [2, 4, d]
 p, state, curves = start, adam_state(start), []
 for _ in range(41):
     value, gradient = value_and_gradient(lambda p: losses.cross_entropy(logits(p, patches), labels), p)
@@ -572,9 +573,9 @@ plt.show()
 # Before, the two sentences differ by noise alone: most patches lean to one side, and which side is chance. Their AUROC
 # may be far from 0.5, since damage is far from the rest along almost any direction; below 0.5 it is on the wrong side.
 # After, compare the dashed curve with the dotted line: only below it do the vectors know something of pictures that
-# they have not seen. And compare the kinds: what was learned is "unlike a biscuit's surface, as this was", which some
-# kinds of damage share and others do not. [06](06_anomalyclip.ipynb) does this with more tokens, other losses and other
-# objects.
+# they have not seen. (With `TOKENS = 1` it stays above, though the order of the patches is as good.) And compare the
+# kinds: what was learned is "unlike a biscuit's surface, as this was", which some kinds of damage share and others do
+# not. [06](06_anomalyclip.ipynb) does this with more tokens, other losses and other objects.
 #
 # ## 9. Beside micrograd and HIPS autograd
 #

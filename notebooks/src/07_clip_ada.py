@@ -470,7 +470,7 @@ plt.show()
 # The paper's table 4, MVTec AD, learned prompt: pixel AP 54.3 without refinement, 55.6 with one, 55.7 with two; pixel
 # AUROC 96.4, 96.7, 96.7. So the gain that it reports for the second look is about one point, after 800 epochs, and
 # there is next to none for the third. Do the bars above show a gain? Look for reasons in the pictures x_1. The hole in
-# the cork, of which S_0 marked a part, is let through, and S_1 and S_2 mark more of it. Where S_0 is small everything
+# the cork, of which S_0 marked a part, is let through, and S_1 and S_2 mark all of it. Where S_0 is small everything
 # fades, and the second look has little to see: the burn that S_0 missed stays missed. And the spots of S_0 on the
 # biscuit's ground are let through as well, and come back brighter. Each look also has a projection of its own to learn,
 # behind a first look that keeps changing; what it learns on painted anomalies need not hold for others. One seed and 36

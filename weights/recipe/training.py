@@ -33,7 +33,7 @@ from recipe import model as towers
 from recipe import pairs, scenes
 from recipe.muon import Muon
 
-STEPS = 5124  # what 117 minutes gave in the first of refclip-mini's five trainings, on two cores of 2025
+STEPS = 5124  # what 117 minutes gave in the first of refclip-mini's six trainings, on two cores of 2025
 PAIRS = 32  # in a batch
 PEAK = {"muon": 3e-3, "adam": 1.5e-3}  # learning rates
 WARM_UP = 30  # steps
