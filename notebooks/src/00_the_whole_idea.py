@@ -192,9 +192,9 @@ plt.show()
 
 # %% [markdown]
 # 0 parts the two kinds in no row, and no other border can: one flawless picture lies to the right of most damaged ones.
-# And a word need not mean to a model what it means to us. "A bad biscuit", said like this, is to this one nearly "a good
-# biscuit", perhaps because many captions that it read begin "a bad photo of", which says nothing of the thing. What
-# words are worth is measured in [02](02_text.ipynb).
+# And a word need not mean to a model what it means to us. "A bad biscuit", said like this, is to this one nearly "a
+# good biscuit", perhaps because many captions that it read begin "a bad photo of", which says nothing of the thing.
+# What words are worth is measured in [02](02_text.ipynb).
 #
 # ## 3. Where?
 #
