@@ -33,6 +33,13 @@ HERE = Path(__file__).resolve().parent
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Begin with an earlier training, its checkpoint or the weights it exported, instead of with nothing.",
 )
+@click.option(
+    "--rate",
+    default=1.0,
+    show_default=True,
+    help="Part of the usual learning rates; less for a training that goes on from another, which at full rates first "
+    "loses what the other's end had won.",
+)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Processes that render beside the training.")
 def main(
@@ -43,6 +50,7 @@ def main(
     minutes: float | None,
     stop_after: float | None,
     start: Path | None,
+    rate: float,
     seed: int,
     workers: int,
 ) -> None:
@@ -51,7 +59,15 @@ def main(
     fetch.prepare(data)
     began = time.monotonic()
     done = training.train(
-        data, out, steps=steps, minutes=minutes, stop_after=stop_after, seed=seed, workers=workers, start=start
+        data,
+        out,
+        steps=steps,
+        minutes=minutes,
+        stop_after=stop_after,
+        seed=seed,
+        workers=workers,
+        start=start,
+        rate=rate,
     )
     print(f"training: {(time.monotonic() - began) / 60:.1f} minutes in this run")
     if not done:

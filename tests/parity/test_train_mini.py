@@ -221,10 +221,10 @@ def test_loss_falls_and_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
 
     real = training._step
 
-    def until_seven(run, batch, step, part):
+    def until_seven(run, batch, step, part, rate):
         if step == 7:
             raise Stop
-        return real(run, batch, step, part)
+        return real(run, batch, step, part, rate)
 
     monkeypatch.setattr(training, "_step", until_seven)
     with pytest.raises(Stop):
@@ -284,12 +284,25 @@ def test_a_start_that_is_neither_is_refused(data, tmp_path):
         training.train(data, tmp_path / "new", steps=2, count=2, start=other)
 
 
+def test_a_smaller_rate_is_a_smaller_step(batch):
+    """From the same weights a quarter of the rates goes a quarter of the way, in every parameter."""
+    ways = []
+    for rate in (1.0, 0.25):
+        run = training.begin(0)
+        before = [p.detach().clone() for p in run.model.parameters()]
+        training._step(run, batch, 0, 0.0, rate)
+        ways.append([p.detach() - b for p, b in zip(run.model.parameters(), before, strict=True)])
+    assert any(float(way.abs().max()) > 1e-6 for way in ways[0])
+    for whole, part in zip(*ways, strict=True):
+        torch.testing.assert_close(4 * part, whole, atol=1e-6, rtol=1e-2)  # the difference of two roundings of a weight
+
+
 def test_learns_one_batch(batch, monkeypatch):
     """Forty steps on one batch bring its windows and its captions well below chance, log 2 and log 11."""
     monkeypatch.setattr(training, "WARM_UP", 4)
     run = training.begin(0)
     for step in range(40):
-        terms = training._step(run, batch, step, 0.5)
+        terms = training._step(run, batch, step, 0.5, 1.0)
     assert all(terms[f"state_{side}"] < 0.6 for side in (2, 3))
     assert terms["contrast"] < model.CONTRAST * math.log(11)
 

@@ -101,6 +101,7 @@ def train(
     workers: int = 1,
     count: int = PAIRS,
     start: Path | None = None,
+    rate: float = 1.0,
 ) -> bool:
     """Train, from the checkpoint in `out` if there is one.
 
@@ -121,6 +122,8 @@ def train(
         Pairs in a batch.
     start : Path, optional
         A checkpoint of another training, or the weights that one exported: what this one begins with.
+    rate : float
+        Part of the learning rates in PEAK, for a training that goes on from another.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def train(
         if part > 1 - DECAY and not decays:  # a longer training can go on from here; from the end, it could not
             decays = True
             save(run, out, step=step, spent=passed, seed=seed, finished=False, file=BEFORE_DECAY)
-        terms = _step(run, batch, step, part)
+        terms = _step(run, batch, step, part, rate)
         for key, value in terms.items():
             smooth[key] = value if step == 0 or key not in smooth else 0.97 * smooth[key] + 0.03 * value
         step += 1
@@ -163,8 +166,8 @@ def train(
     return False
 
 
-def _step(run: Run, batch: pairs.Batch, step: int, part: float) -> dict[str, float]:
-    factor = min(1.0, (step + 1) / WARM_UP)
+def _step(run: Run, batch: pairs.Batch, step: int, part: float, rate: float) -> dict[str, float]:
+    factor = rate * min(1.0, (step + 1) / WARM_UP)
     if part > 1 - DECAY:
         factor *= max(0.0, (1 - part) / DECAY)
     for optimiser, peak in zip(run.optimisers, PEAK.values(), strict=True):
