@@ -8,8 +8,8 @@ image AUROC, pixel AUROC, AUPRO):
     anomalyclip 68.5, 82.0, 60.1    coop 71.3, 48.2, 13.7    vand 69.3, 78.9, 56.1
     winclip     69.3, 74.7, 53.7    anoclip, 22 views, 73.7, 79.3, 55.4    clip 69.1, 54.7, 20.4
 
-Of AnomalyCLIP's ablations nothing was known. CLIP-ADA's recipe was chosen on the test images of seed 1, so that this
-seed is not quite a test of it; what was measured then, and on seed 0, stands in weights/learned/README.md.
+Of AnomalyCLIP's ablations nothing was known. CLIP-ADA's recipe was chosen on the test images of seed 1 of that
+edition; what was measured then, and on seed 0, stands in weights/learned/README.md.
 """
 
 from __future__ import annotations

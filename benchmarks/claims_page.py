@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,8 +27,8 @@ one difference A - B of means over the categories. The verdict is that of Studen
 What a method learns is learned anew for each seed, so that the intervals have its luck in them too: from an auxiliary
 set that is drawn from the seed, of other things than the toy benchmark's, or, for CLIP-ADA, from the normal training
 images of what it is tried on. "Learned with" names what was chosen otherwise than in `weights/train_learned.py`, whose
-recipe for CLIP-ADA was chosen on the test images of seed 1 (`weights/learned/README.md`). The time that learning takes
-is not in the seconds and hours below.
+recipe for CLIP-ADA was chosen on the test images of `toy(1, busy=True)` (`weights/learned/README.md`), which is not
+tried here. The time that learning takes is not in the seconds and hours below.
 
 What is expected was written down before anything was run (`benchmarks/claims_list.py` says what it rests on, and
 `benchmarks/claims_learned.py` what was known of one seed of the methods that learn), and is not changed afterwards: not
@@ -99,9 +101,10 @@ def page(result: Mapping[str, Any]) -> str:
         lines += [_account(result), "", _command(result), "", _count(result), ""]
     else:
         lines += [NOT_RUN, "", _command(result), ""]
+    again = _on_the_same(result)
     for group in dict.fromkeys(entry["group"] for entry in result["claims"]):
         some = [entry for entry in result["claims"] if entry["group"] == group]
-        lines += [f"## {group}", "", *_table(some, run=result["run"]), "", *(_told(entry) for entry in some), ""]
+        lines += [f"## {group}", "", *_table(some, run=result["run"]), "", *(_told(entry, again) for entry in some), ""]
     if result.get("problems"):
         lines += ["## Could not be done", "", *(f"- {_escaped(text)}" for text in result["problems"]), ""]
     return "\n".join(lines)
@@ -134,12 +137,19 @@ def _time(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds >= 3600 else f"{seconds / 60:.0f} minutes"
 
 
+def _on_the_same(result: Mapping[str, Any]) -> str:
+    """The script with the data set of this run, which its command names where it is not the toy benchmark."""
+    words = shlex.split(result.get("command", ""))
+    options = [shlex.join(pair) for pair in itertools.pairwise(words) if pair[0] in ("--root", "--object")]
+    return " ".join([SCRIPT, *options])
+
+
 def _command(result: Mapping[str, Any]) -> str:
     command = result.get("command", "make claims")
     return (
-        f"`{command}` does it all, and goes on where it was after a kill; `{SCRIPT} --only ID` tries one claim, "
-        f"`{SCRIPT} --root FOLDER` all of them on a data set of yours in MVTec AD's layout, where seeds draw "
-        "references and partners alone. The seconds beside a claim are those of the test images of all its settings, "
+        f"`{command}` does it all, and goes on where it was after a kill; `{_on_the_same(result)} --only ID` tries "
+        f"one claim, `{SCRIPT} --root FOLDER` all of them on a data set of yours in MVTec AD's layout, where seeds "
+        "draw references and partners alone. The seconds beside a claim are those of the test images of all its settings, "
         "by the clock on the wall: more where the machine had other work."
     )
 
@@ -182,14 +192,14 @@ def _difference(one: Mapping[str, Any]) -> str:
     return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
 
 
-def _told(entry: Mapping[str, Any]) -> str:
-    """What a claim's line in the table has no room for."""
+def _told(entry: Mapping[str, Any], again: str) -> str:
+    """What a claim's line in the table has no room for; `again` is the command on the same data, but for the claim."""
     against = "` and `".join(entry["b"])
     mean = "the mean of " if len(entry["b"]) > 1 else ""
     took = f" {entry['seconds']:.0f} s." if "seconds" in entry else ""
     return (
         f"- `{entry['id']}` ({entry['source']}): A is `{entry['a']}`, B is {mean}`{against}`. Expected because: "
-        f"{entry['why']} `{SCRIPT} --only {entry['id']}`.{took}"
+        f"{entry['why']} `{again} --only {entry['id']}`.{took}"
     )
 
 

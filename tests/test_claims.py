@@ -392,6 +392,15 @@ def test_the_page_of_what_came_out(whole):
     assert len(tables_of(summary(result))[0]) == 2 + len(TRIED)
 
 
+def test_a_claim_is_tried_again_on_the_data_that_the_page_is_of(whole):
+    command = "python benchmarks/claims.py --root 'my nuts' --object hazelnut --group First --out nuts.json"
+    text = page(as_json({"First": TRIED[:1]}, whole[0], one_set=True, **FACTS, command=command))
+    alone = f"`python benchmarks/claims.py --root 'my nuts' --object hazelnut --only {TRIED[0].id}`"
+    assert f"{alone}. " in text and "--object hazelnut --only ID`" in text
+    on_toys = page(as_json({"First": TRIED[:1]}, whole[0], **FACTS))
+    assert f"`python benchmarks/claims.py --only {TRIED[0].id}`" in on_toys
+
+
 @pytest.mark.parametrize("name", ["claims.json", "claims_hazelnut.json"])
 def test_the_stored_page_is_of_the_stored_result(name):
     """And its expectations are those of the list: they are not changed after a run."""

@@ -1,4 +1,4 @@
-"""Measure refclip-mini: every figure of weights/README.md.
+"""Measure refclip-mini: the figures of weights/README.md.
 
     python weights/evaluate_mini.py --data build/mini --real hazelnut=hazelnut_toy --real-sets --out report.json
 

@@ -118,7 +118,7 @@ DIFFERENCES = tuple(
         ("4.2, eq. 3", "sigmoid of the similarity of v and t; whether they are normalised, and what scales it, is lost "
          "with the formula", "normalize=True, scale='learned' or 'fixed', scale_start",
          "v t^T of any length, times 1: cosines alone would confine the sigmoid to 0.27..0.73 [I]. Where t is long "
-         "(some 50 behind refclip-mini) the sigmoid is flat; what is shipped takes cosines"),
+         "(some 60 behind refclip-mini) the sigmoid is flat; what is shipped takes cosines"),
         ("4.2, eq. 4", "binary cross-entropy of S and the label, which must come down to S's grid", "mask",
          "'share': how much of a patch the mask covers; 'any' for 1 where it covers any [I]"),
         ("4.3", "element-wise product of S with the input image \"by down-sampling [x] to the size of [S]\", "

@@ -1,4 +1,4 @@
-"""What refclip-mini can do, and cannot: every figure of the model card, from one command.
+"""What refclip-mini can do, and cannot: the figures of the model card, from one command.
 
     python weights/evaluate_mini.py [--weights W] [--data DIR] [--real NAME=FOLDER ...]
 
@@ -274,7 +274,7 @@ def report(
     folders: dict[str, Path] | None = None,
     benchmarks: Sequence[Path] = (),
 ) -> dict[str, Any]:
-    """Everything that the model card tells.
+    """What the model card tells, but for what it says is from elsewhere.
 
     Parameters
     ----------
