@@ -149,8 +149,8 @@ def _command(result: Mapping[str, Any]) -> str:
     return (
         f"`{command}` does it all, and goes on where it was after a kill; `{_on_the_same(result)} --only ID` tries "
         f"one claim, `{SCRIPT} --root FOLDER` all of them on a data set of yours in MVTec AD's layout, where seeds "
-        "draw references and partners alone. The seconds beside a claim are those of the test images of all its settings, "
-        "by the clock on the wall: more where the machine had other work."
+        "draw references and partners alone. The seconds beside a claim are those of the test images of all its "
+        "settings, by the clock on the wall: more where the machine had other work."
     )
 
 
