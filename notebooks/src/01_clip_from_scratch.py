@@ -465,8 +465,9 @@ for t, number in zip(out.trace, numbers, strict=True):
 
 # %% [markdown]
 # Read the shares, not the heights: a vector of length 30 can turn a stream of length 15 anywhere, and hardly moves one
-# of 150. Where shares fall towards the end, late blocks can only adjust. (Length is no measure of importance: the last
-# layer norm takes it away, and a short vector in the right direction may decide.)
+# of 150. Where shares fall towards the end, late blocks only adjust; where one comes near 1, the block adds as much as
+# enters. (Length is no measure of importance: the last layer norm takes it away, and a short vector in the right
+# direction may decide.)
 
 # %% [markdown] tags=["exercise"]
 # ### Exercise 4: the weights of a block

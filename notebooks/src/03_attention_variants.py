@@ -192,17 +192,18 @@ for name in ("q-k", "v-v"):
 figure, many = figures.axes(1, 3, width=13, height=3.9)
 shown = np.moveaxis(touched[0], 0, -1) * clip.preprocess.std + clip.preprocess.mean
 figures.picture(many[0], (255 * shown.clip(0, 1)).astype(np.uint8), "one patch is grey")
-top = max(change.max() for change in changes.values())
 for ax, (name, change) in zip(many[1:], changes.items(), strict=True):
     title = f"{name}: {change[at] / change.sum():.0%} of the change is here"
-    figures.heat_map(ax, change, title, scale="1 - cosine", vmin=0, vmax=top)
+    figures.heat_map(ax, np.log10(change.clip(1e-6)), title, scale="log10(1 - cosine)", vmin=-5, vmax=0)
     ax.plot(at[1], at[0], "+", color="white", markersize=10)
 plt.show()
 
 # %% [markdown]
-# This is what "q-k smears" means: after a stack of blocks, whatever changes in one place is known in many. That is
-# right for a caption and wrong for a map. Note that the second path is no clean cut either: it reads the *original*
-# path's tokens, which have heard of everything, only more of its own than of others'.
+# The scale is logarithmic: five colour steps are five powers of ten, as all but the patch itself would be black
+# otherwise. Compare the shares in the titles. This is what "q-k smears" means: after a stack of blocks, whatever
+# changes in one place is known in many. That is right for a caption and wrong for a map. Note that the second path is
+# no clean cut either: it reads the *original* path's tokens, which have heard of everything, only more of its own than
+# of others'.
 #
 # ## 4. The dual path
 #
@@ -324,10 +325,9 @@ print(f"{len(pictures)} pictures; best mean: {best}")
 
 # %% [markdown]
 # Blue points are pictures, red lines their means, the dotted line is chance. The three variants with l = r are far
-# above q-k. Their own means are a few hundredths apart, the pictures half the scale: a dozen does not order the three,
-# and another draw (`seed=3` in the first cell) may print another name as best. Compare with your prediction, and mind
-# two things: a mean over a dozen drawn pictures says little about photographs, and a small model that was trained on
-# patches of defects need not behave as the papers' CLIP, for which v-v was found to help much.
+# above q-k, as the papers found of CLIP. Their own means lie close together, the pictures half the scale apart: a dozen
+# does not order the three, and another draw (`seed=3` in the first cell) may print another name as best. Compare with
+# your prediction, and mind that a mean over a dozen drawn pictures says little about photographs.
 #
 # **A failure, that depends on the model.** Below 0.5 a map is worse than a coin: damaged pixels score *lower*.
 # AnomalyCLIP's appendix prints a pixel AUROC of 38.4 % for plain CLIP on MVTec AD. Count such pictures here:
@@ -385,7 +385,8 @@ plt.show()
 # - A variant is a choice of which two of q, k, v meet. What is read is always v, and nothing is trained.
 # - l = r puts each token on top of its own row. How far on top, lengths decide.
 # - The dual path leaves the class token alone; maps come from y, scores of images from x.
-# - Where it starts matters, papers differ, and a fraction of the depth is how it carries over to another tower.
+# - Where it starts is a choice: papers differ, the last block alone gave least here, and a fraction of the depth is how
+#   the choice carries over to another tower.
 #
 # ### Can you now?
 #
@@ -426,5 +427,5 @@ plt.show()
 # and `clip = refclip.load("l14")` in the first cell (the comparisons to 1e-9 need `dtype="float64"`, and patience).
 # AnomalyCLIP runs it at 518 pixels: `clip = clip._replace(preprocess=clip.preprocess._replace(size=(518, 518)))`, a
 # grid of 37, with `interpolation="bilinear", antialias=False` in `encode_tokens` as its code has it. Use photographs
-# with masks in place of `refclip.toy`. Expect q-k maps near or below chance and v-v maps clearly above: that contrast
-# is what the papers report, and what a small model does not have to show.
+# with masks in place of `refclip.toy`. Expect q-k maps near or below chance and v-v maps clearly above, as the papers
+# report and as the small model shows too.

@@ -601,7 +601,7 @@ print("share of the sum in equation 5:", {name: f"{m.sum() / whole_sum:.0%}" for
 # Read the bars. Equation 5 adds them as they are, so the memory with the largest distances decides most of the mean.
 # Did the shares above come out as thirds? The same holds between $\mathbf M^W$ and the map of language where the two
 # are fused, and for the two halves of equation 6. None of the four picks out the burn, though the windows' do not
-# overlook it: beside a single reference, other wood is as unusual.
+# overlook it: beside a single reference, other wood is as unusual, or more.
 
 # %% [markdown] tags=["predict"]
 # ## 8. One, two, four references

@@ -315,8 +315,8 @@ plt.show()
 # %% [markdown]
 # To the right truncation: slope 2 for central, 1 for one-sided differences. To the left rounding: slope -1. The floor
 # lies near $h \approx \varepsilon^{1/3}$: about 1e-5 in float64. In float32 even the best step, a much larger one,
-# leaves an error a hundred thousand times as large and more, and a step of 1e-5 is useless there. Where its curve is
-# flat, x + h u has been rounded to x. So derivatives are checked in float64, also those that will run in float32.
+# leaves an error a hundred thousand times as large and more, and a step of 1e-5 is far too small there. Where its curve
+# is flat, x + h u has been rounded to x. So derivatives are checked in float64, also those that will run in float32.
 #
 # ## 4. A wrong vjp that looks right
 #
@@ -573,9 +573,9 @@ plt.show()
 # Before, the two sentences differ by noise alone: most patches lean to one side, and which side is chance. Their AUROC
 # may be far from 0.5, since damage is far from the rest along almost any direction; below 0.5 it is on the wrong side.
 # After, compare the dashed curve with the dotted line: only below it do the vectors know something of pictures that
-# they have not seen. (With `TOKENS = 1` it stays above, though the order of the patches is as good.) And compare the
-# kinds: what was learned is "unlike a biscuit's surface, as this was", which some kinds of damage share and others do
-# not. [06](06_anomalyclip.ipynb) does this with more tokens, other losses and other objects.
+# they have not seen. And compare the kinds: what was learned is "unlike a biscuit's surface, as this was", which some
+# kinds of damage share and others do not. [06](06_anomalyclip.ipynb) does this with more tokens, other losses and other
+# objects.
 #
 # ## 9. Beside micrograd and HIPS autograd
 #

@@ -116,7 +116,7 @@ plt.show()
 # ## 2. Tokens inside the text tower
 #
 # Vectors at the input are not all. Each of the first M' blocks but one gets m = 4 learned tokens of its own, which both
-# prompts share (textual prompt tuning). The paper *concatenates* (section 3.3; equation 3 in our reading):
+# prompts share (textual prompt tuning). The paper *concatenates* (section 3.3; equation 3, in appendix D):
 #
 # $$[r'_{l+1},\, t_{l+1}] = T_l([t'_l,\, t_l]), \quad l = 1 \ldots M' - 1; \qquad t_{M'+1} = T_{M'}(t_{M'})$$
 #
@@ -335,8 +335,8 @@ plt.show()
 
 # %% [markdown]
 # The words "damaged object" and "object" alone make this map, between vectors of noise. The four layers share a scale:
-# an even one cannot tell, and the sum gives it as much say as the others. What is bright beside the outline is what
-# learning has to quiet.
+# a nearly even one tells little, and adds nearly the same everywhere, so that the others decide. What is bright beside
+# the outline is what learning has to quiet.
 #
 # ## 4. The glocal loss
 #
@@ -589,7 +589,7 @@ def learn(terms=TRAINING.terms, attention="v-v", keep=()):
 # %% [markdown] tags=["predict"]
 # **Predict.** Where will the loss begin, and how far will it fall? (Four layers, each with two Dice losses of at most
 # 1.) The curve on the right is of biscuits and cork, which are not learned from: will pixel AUROC and average precision
-# move together?
+# move together, and will the score of the whole picture follow them?
 
 # %% tags=["figure"]
 AT = (0, 5, 20, 50, 100, STEPS)
@@ -651,9 +651,10 @@ for name, step in (("untrained start", 0), (f"after {STEPS} steps", STEPS)):
 # In the maps compare the columns: where the ground went dark and the defect stayed, contrast was learned, and no new
 # place. Much of the biscuits' rim stayed, too: not all that was bright beside the outline has been quieted.
 #
-# The start is the right rival: same model, same words, same map, nothing learned. Did learning win all three? It need
-# not. AUROC asks for the order of *all* pairs of pixels; Dice and focal care for the contrast of the damaged ones,
-# which is nearer to what AP asks ([09](09_metrics.ipynb), section 2). The paper prints, for MVTec AD, 71.7 pixel AUROC
+# The start is one rival: same model, same words, same map, nothing learned; section 6 has another. Did learning win all
+# three? It need not. Dice and focal care for the contrast of the damaged pixels, which is what AP asks
+# ([09](09_metrics.ipynb), section 2), more than for the order of *all* pairs, which is AUROC; and the image's score is
+# the class token's alone: a better map need not make it better. The paper prints, for MVTec AD, 71.7 pixel AUROC
 # without learning and 91.1 with (table 5). It learned from thousands of photographs, on a tower of another size.
 #
 # ### The same in one call
@@ -735,9 +736,9 @@ above = sum(last.score[i] <= last.score[alarm] for i in damaged)
 print(f"{above} of {len(damaged)} damaged pictures score no higher than this flawless one")
 
 # %% [markdown]
-# The paper shows its own failures (appendix D, figure 7): scratch-like patterns in the background, stains that look
-# like the thing. Note also that the score of a picture is the class token's alone: a map can be right where the score
-# is wrong, and the loss that shapes the one is not the loss that shapes the other.
+# The paper shows its own failures (appendix D, figure 7): scratch-like patterns and stains in the background, normal
+# regions that look like damage. Note also that the score of a picture is the class token's alone: a map can be right
+# where the score is wrong, and the loss that shapes the one is not the loss that shapes the other.
 #
 # ## 8. Paper and program
 #

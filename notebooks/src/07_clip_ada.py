@@ -474,8 +474,9 @@ plt.show()
 # fades, and the second look has little to see: the burn that S_0 missed stays missed. And the spots of S_0 on the
 # biscuit's ground are let through as well, and come back brighter. Each look also has a projection of its own to learn,
 # behind a first look that keeps changing; what it learns on painted anomalies need not hold for others. One seed and 36
-# drawn pictures: a hundredth is noise, and another start of the learned scale (`BEGIN`, `seed` in `begin`) turns the
-# bars about. The claims that `docs/claims.md` tries have five seeds, and all eight things.
+# drawn pictures: a hundredth is noise, and `BEGIN` and the `seed` of `begin` are there to try another start. Look at
+# the three measures one by one, and at the bar of the untrained start: a look can gain in one and lose in another. The
+# claims that `docs/claims.md` tries have five seeds, and all eight things.
 #
 # ## 7. From a map to one score
 #
@@ -542,6 +543,9 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
+# A fraction up to the size of the smallest defects keeps what is damaged among the pixels that are averaged; beyond the
+# size of the largest, flawless pixels outvote them.
+#
 # ## 8. Where it fails
 #
 # A pseudo-anomaly adds something that was not there. What of defects that take away? Below, for each kind, the mean
@@ -556,7 +560,7 @@ worst = min(each_picture, key=each_picture.get)
 alarm = max(np.flatnonzero(labels == 0), key=lambda i: best.score[i])
 figure, many = figures.axes(1, 5, width=18, height=3.4)
 figures.bars(many[0], list(by_kind), list(by_kind.values()))
-many[0].set(title="pixel AUROC, k = 0", xlim=(0, 1.25))
+many[0].set(title="pixel AUROC, k = 0", xlim=(0, 1.25), xticks=[0, 0.5, 1])
 high = max(best.map[worst].max(), best.map[alarm].max())
 for (left, right), i, name in (
     (many[1:3], worst, f"{shots[worst].defect}: AUROC {each_picture[worst]:.2f}"),
@@ -569,12 +573,13 @@ plt.show()
 
 # %% [markdown]
 # Is a missing part found? The recipe cannot paint one, but its edge and its shadow are new to the patches: that a kind
-# cannot be painted does not mean that it cannot be seen. A part that has slipped is not among these two things'
-# defects.
+# cannot be painted does not mean that it cannot be seen. And the other way round: a burn adds something, brown on
+# brown, and is unlike the gaudy textures that the recipe paints. Which of the two has the longer bar? A part that has
+# slipped is not among these two things' defects.
 #
 # The paper's own limits (sections 5.2 and 6): screws, macaroni and candles, whose place changes from picture to
-# picture. The detector also learns "what is painted", so a normal picture that looks painted, by a stain of light or a
-# mark that belongs there, is called damaged.
+# picture. The detector also learns "what is painted", so a normal picture that looks painted, by its grain, its rim or
+# a mark that belongs there, is called damaged.
 #
 # ## 9. What is read into the paper
 #

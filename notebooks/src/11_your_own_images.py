@@ -111,9 +111,8 @@ new = beside.rename(new)
 #
 # $$s(x) = \max_{i} \min_{r \in R} \lVert x_i - r \rVert$$
 #
-# A picture is encoded once. Other references mean other comparisons, not another pass through the tower. The cork is
-# too easy for the question of this section, as one good picture does nearly as well as eight. So terrazzo takes its
-# place: its flecks lie otherwise in every picture.
+# A picture is encoded once. Other references mean other comparisons, not another pass through the tower. Terrazzo
+# takes the cork's place in this section: its flecks lie otherwise in every picture, so that one is not like another.
 
 # %%
 PLAIN = {"fraction": 1.0, "crowd": 0}  # every patch of the references; equation 6
@@ -132,7 +131,7 @@ kept = {
 
 # %% tags=["figure"]
 rng = np.random.default_rng(0)
-draws = [rng.permutation(8) for _ in range(4)]
+draws, lowest = [rng.permutation(8) for _ in range(4)], 1.0
 figure, (left, right) = figures.axes(1, 2, width=12, height=3.6)
 for ax, (name, (m, state)) in zip((left, right), systems.items(), strict=True):
     seen, references = kept[name]
@@ -141,6 +140,7 @@ for ax, (name, (m, state)) in zip((left, right), systems.items(), strict=True):
         for draw in draws[: 1 if K == 8 else None]:  # there is one way to take all eight
             context = join([piece(references, i, i + 1) for i in draw[:K]])
             values.append(metrics.auroc(m.score(state, seen, context).score, labels))
+        lowest = min(lowest, *values)
         ax.plot([K] * len(values), values, "o", color=BLUE, alpha=0.6)
         ax.plot([K / 1.15, K * 1.15], [np.mean(values)] * 2, color=RED)
         print(f"{name:10} K = {K}: mean {np.mean(values):.2f}, from {min(values):.2f} to {max(values):.2f}")
@@ -148,14 +148,14 @@ for ax, (name, (m, state)) in zip((left, right), systems.items(), strict=True):
     ax.set(xscale="log", xlabel="K references", ylabel="image AUROC", title=name)
     ax.set_xticks([1, 2, 4, 8], ["1", "2", "4", "8"], minor=False)
     ax.minorticks_off()
-bottom = min(0.45, *(ax.get_ylim()[0] for ax in (left, right)))
 for ax in (left, right):
-    ax.set_ylim(bottom, 1.02)
+    ax.set_ylim(lowest - 0.05, 1.02)
 plt.show()
 
 # %% [markdown]
 # A blue point is one choice of references, a red line their mean. Where the points of one K lie far apart, the choice
-# of pictures is part of the result: report several draws, and write down which ones you deploy. WinCLIP+ hardly moves:
+# of pictures is part of the result: report several draws, and write down which ones you deploy. Mind the scale of the
+# axis, too: the printed ranges say how much the choice was worth on this surface. WinCLIP+ hardly moves:
 # half of its score comes from words ([04](04_winclip.ipynb)), which need no reference, and that half varies far more
 # from picture to picture than the other.
 #
@@ -508,7 +508,7 @@ shutil.rmtree(root, ignore_errors=True)
 # | | what | why |
 # |---|---|---|
 # | 1 | method, options, weights, version | another of them is another score |
-# | 2 | *which* pictures are the references | K = 4 is no description (section 2) |
+# | 2 | *which* pictures are the references | "K = 4" does not say which (section 2) |
 # | 3 | which n pictures set the threshold, when, in what light; none of them a reference | section 5 |
 # | 4 | k, k / (n + 1), and the rate that holds with 95 % | the mean is not your case (section 4) |
 # | 5 | how many damaged parts were found, of how many, of which kinds | no promise covers those (section 3) |
